@@ -1,0 +1,156 @@
+"""The composition root: settings → storage → messengers → schedule, and shutdown in reverse."""
+
+import asyncio
+import datetime as dt
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+import structlog
+
+from bot.commands.core import Catalogue, Core
+from bot.commands.files import load_starter
+from bot.config import Settings
+from bot.errors import SettingsError, StorageUnusable
+from bot.lock import only_bot
+from bot.model import Clock, Platform
+from bot.outbox import Messenger, Outbox
+from bot.platforms.terminal import Front, TerminalMessenger, chat
+from bot.poll import Poll
+from bot.schedule import ClockWatch, Schedule
+from storage.database import file_of
+from storage.store import Storage, open_storage
+from storage.trust import trust
+
+STOP_WITHIN: Final = 8.0
+"""Seconds that sends in flight get to end when the bot stops."""
+
+END_OF_INPUT_WITHIN: Final = 60.0
+"""Seconds that deliveries get at the end of a script's input."""
+
+Told = Callable[[str], None]
+"""Is told what is being done where that takes long."""
+
+log = structlog.get_logger()
+
+
+def utc_now() -> dt.datetime:
+    """The time now."""
+    return dt.datetime.now(dt.UTC)
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, told: Told, *, bot: bool = False, starter: bool = True
+) -> AsyncIterator[Storage]:
+    """The storage that the settings name, ready for use.
+
+    A tool beside a running bot (`bot` false) leaves checkpoints to the bot. Raises `StorageError`.
+    """
+    url = settings.database_url.get_secret_value()
+    if file_of(url) is None:
+        raise StorageUnusable(
+            "Running on PostgreSQL is not ready yet. Set DATABASE_URL to a file, such as "
+            "sqlite:///cliffhanger.db."
+        )
+    async with open_storage(url, trust(), checkpoints=bot, told=told) as storage:
+        if starter:
+            await load_starter(storage, utc_now().date())
+        yield storage
+
+
+class Engine:
+    """Poll and outbox of one bot: the part between the store and the messengers."""
+
+    def __init__(
+        self, storage: Storage, messengers: Mapping[Platform, Messenger], clock: Clock
+    ) -> None:
+        self.outbox = Outbox(storage, messengers, clock)
+        self.poll = Poll(storage, clock, self.outbox.wake)
+        self.core = Core(storage, Catalogue(storage), clock, wake=self.outbox.wake)
+
+    @asynccontextmanager
+    async def delivering(self) -> AsyncIterator[None]:
+        """Deliver in the background; on the way out, what is in flight is settled first."""
+        await self.outbox.recover()
+        delivering = asyncio.create_task(self.outbox.run())
+        try:
+            yield
+        finally:
+            self.outbox.stop()
+            _, late = await asyncio.wait([delivering], timeout=STOP_WITHIN)
+            if late:
+                log.warning("stop.gave_up", after=STOP_WITHIN)
+                delivering.cancel()
+                await asyncio.wait([delivering])
+            elif delivering.exception():
+                log.error("outbox.died", problem=repr(delivering.exception()))
+
+    async def finish(self) -> None:
+        """Take what is new and deliver what is due."""
+        await self.poll()
+        await self.outbox.settled()
+
+
+async def run(settings: Settings, front: Front, told: Told) -> None:
+    """Run the bot in the terminal until the end of input, Ctrl-C or SIGTERM."""
+    _check_platforms(settings)
+    path = file_of(settings.database_url.get_secret_value())
+    with only_bot(path), _stop_signals() as stopping:
+        async with opened(settings, told, bot=True) as storage:
+            messengers = {Platform.TERMINAL: TerminalMessenger(front.show)}
+            engine = Engine(storage, messengers, utc_now)
+            async with engine.delivering(), _polling(engine, storage, settings.poll_seconds):
+                ended = await _until(stopping, chat(engine.core, front))
+                if ended:
+                    async with asyncio.timeout(END_OF_INPUT_WITHIN):
+                        await engine.finish()
+
+
+@asynccontextmanager
+async def _polling(engine: Engine, storage: Storage, seconds: float) -> AsyncIterator[None]:
+    schedule = Schedule(engine.poll, seconds, ClockWatch(utc_now), storage.deliveries.shift)
+    schedule.start()
+    try:
+        yield
+    finally:
+        await schedule.stop()
+
+
+async def _until(stopping: asyncio.Event, talk: Coroutine[Any, Any, None]) -> bool:
+    """Talk until the end of input (true), or until a signal comes (false)."""
+    talking = asyncio.create_task(talk)
+    signalled = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait([talking, signalled], return_when=asyncio.FIRST_COMPLETED)
+        if talking.done():
+            talking.result()
+        return talking.done()
+    finally:
+        talking.cancel()
+        signalled.cancel()
+        await asyncio.wait([talking, signalled])
+
+
+def _check_platforms(settings: Settings) -> None:
+    for name, token in (("DISCORD", settings.discord_token), ("TELEGRAM", settings.telegram_token)):
+        if token:
+            raise SettingsError(
+                f"{name}_TOKEN is set, but this version speaks only in the terminal. Unset it to "
+                "run there."
+            )
+
+
+@contextmanager
+def _stop_signals() -> Iterator[asyncio.Event]:
+    """An event that SIGTERM, SIGHUP and Ctrl-C set, in place of ending at once."""
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    for number in signals:
+        loop.add_signal_handler(number, event.set)
+    try:
+        yield event
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

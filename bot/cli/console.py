@@ -1,0 +1,60 @@
+"""What every command line shares: settings, an open store, output, and errors as exit codes."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Final, TypeVar
+
+import typer
+
+from bot.config import Settings, env_file_warning
+from bot.text import clean
+
+T = TypeVar("T")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one record a line.")]
+AsksNothing = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+REFUSED: Final = 1
+
+
+def tell(text: str) -> None:
+    """Say something about the work to the person, beside the output."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def say(text: str) -> None:
+    """Print output, with nothing in it that could steer a terminal."""
+    print("\n".join(clean(line) for line in text.split("\n")))  # noqa: T201
+
+
+def settings() -> Settings:
+    """The settings, after a warning where others could read them; raises `SettingsError`."""
+    from bot.logs import set_up
+
+    warning = env_file_warning()
+    if warning:
+        tell(f"Warning: {warning}")
+    read = Settings.read()
+    set_up(read)
+    return read
+
+
+def with_storage(work: Callable[..., Awaitable[T]], *, starter: bool = True) -> T:
+    """Run `work` with the open store, and close it; works beside a running bot."""
+    from bot.app import opened
+
+    read = settings()
+
+    async def main() -> T:
+        async with opened(read, tell, starter=starter) as storage:
+            return await work(storage)
+
+    return asyncio.run(main())
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask, unless told not to; ends with exit code 1 on "no"."""
+    if not yes and not typer.confirm(question, err=True):
+        tell("Nothing was stored.")
+        raise typer.Exit(REFUSED)

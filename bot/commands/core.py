@@ -1,0 +1,115 @@
+"""What every command works with, and how it finds the show that is meant."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from bot.errors import UnknownShow, UserError
+from bot.message import answers
+from bot.model import Caller, Clock, Show
+from bot.records import TITLE_LIMIT
+from bot.search import Match, TitleIndex, fold
+from bot.text import clean
+from storage.store import Storage
+
+NEAREST = 5
+"""How many titles are offered when none is meant beyond doubt."""
+
+
+def _nothing() -> None:
+    """Wake nobody."""
+
+
+@dataclass(slots=True)
+class Catalogue:
+    """The titles in memory, read anew when the catalogue changed."""
+
+    storage: Storage
+    _version: int = -1
+    _index: TitleIndex = field(default_factory=lambda: TitleIndex(()))
+
+    async def index(self) -> TitleIndex:
+        """The index over today's titles."""
+        version = await self.storage.shows.version()
+        if version != self._version:
+            self._index = TitleIndex(await self.storage.shows.titles())
+            self._version = version
+        return self._index
+
+
+@dataclass(slots=True)
+class Core:
+    """What commands need: the store, the titles, the time, and a way to wake the outbox."""
+
+    storage: Storage
+    catalogue: Catalogue
+    clock: Clock
+    contact: str = ""
+    wake: Callable[[], None] = _nothing
+
+    @property
+    def today(self) -> dt.date:
+        """The day, in UTC."""
+        return self.clock().date()
+
+    async def suggest(self, text: str, limit: int = 25) -> list[Match]:
+        """Titles for autocomplete, best first."""
+        return (await self.catalogue.index()).search(text, limit)
+
+    async def find_show(self, asked: str, caller: Caller | None = None) -> Show:
+        """The show that is meant beyond reasonable doubt.
+
+        Raises `UnknownShow` with the nearest titles; a title that the catalogue lacks is noted
+        as a wish of the caller's chat.
+        """
+        asked = _checked(asked)
+        index = await self.catalogue.index()
+        match = index.find(asked)
+        if match is None:
+            near = index.search(asked)
+            within = [one for one in near if fold(asked) in fold(one.title)]
+            match = within[0] if len(within) == 1 else None
+            if match is None:
+                await self._refuse(asked, near[:NEAREST], caller, missing=not within)
+        return await self._get(match)
+
+    async def _refuse(
+        self, asked: str, near: Sequence[Match], caller: Caller | None, *, missing: bool
+    ) -> NoReturn:
+        titles = [(await self._get(one)).title for one in near]
+        if not missing:
+            raise UnknownShow(answers.ambiguous_show(asked, titles), titles)
+        if caller:
+            await self.storage.destinations.wish(caller.destination, asked, self.clock())
+        raise UnknownShow(answers.unknown_show(asked, titles), titles)
+
+    async def _get(self, match: Match) -> Show:
+        show = await self.storage.shows.get(match.show)
+        assert show is not None  # noqa: S101 - shows are never deleted
+        return show
+
+    async def exact_show(self, asked: str) -> Show:
+        """The show with exactly this id, title or alias; curators do not guess.
+
+        Raises `UnknownShow` with the nearest titles.
+        """
+        asked = _checked(asked)
+        index = await self.catalogue.index()
+        match = index.find(asked)
+        if match and match.score == 1:
+            return await self._get(match)
+        titles = [f"{one.title} ({one.show})" for one in index.search(asked, NEAREST)]
+        raise UnknownShow(answers.not_exact(asked, titles), titles)
+
+
+def _checked(asked: str) -> str:
+    text = " ".join(clean(asked).split())
+    if not text:
+        raise UserError("Which show? Write its title after the command.")
+    if len(text) > TITLE_LIMIT:
+        raise UserError(
+            f"That title has {len(text):,} characters; titles have at most {TITLE_LIMIT}. "
+            "Write the first words of it."
+        )
+    return text

@@ -1,0 +1,45 @@
+"""Following shows: subscribe, unsubscribe, and what this chat follows."""
+
+from collections.abc import Sequence
+
+from bot.commands.core import Core
+from bot.commands.shows import status
+from bot.message import Message, answers
+from bot.model import ALL_KINDS, Caller, Kinds, ShowId, Subscription
+from bot.seasons import SeasonState, fold_show
+from storage.subscriptions import Outcome
+
+
+async def subscribe(core: Core, caller: Caller, show: str, kinds: Kinds = ALL_KINDS) -> Message:
+    """Follow a show from now on; the reply tells what is known already."""
+    found = await core.find_show(show, caller)
+    wanted = Subscription(caller.destination, found.id, kinds)
+    outcome = await core.storage.subscriptions.put(wanted)
+    if await core.storage.destinations.resume(caller.destination, core.clock()):
+        core.wake()
+    now = await status(core, caller, found.id)
+    if outcome is Outcome.UNCHANGED:
+        return answers.already_subscribed(found, kinds, now)
+    return answers.subscribed(found, kinds, now, changed=outcome is Outcome.CHANGED)
+
+
+async def unsubscribe(core: Core, caller: Caller, show: str) -> Message:
+    """Follow a show no more."""
+    found = await core.find_show(show)
+    if await core.storage.subscriptions.remove(caller.destination, found.id):
+        return answers.unsubscribed(found)
+    return answers.not_subscribed(found)
+
+
+async def subscriptions(core: Core, caller: Caller) -> Message:
+    """What this chat follows, and where each show stands."""
+    followed = await core.storage.subscriptions.of(caller.destination)
+    states = await _states(core, [one.show for one in followed])
+    shows = {show.id: show for show in await core.storage.shows.some(states)}
+    rows = [(shows[one.show], one, states[one.show]) for one in followed]
+    return answers.subscriptions(sorted(rows, key=lambda row: row[0].title.casefold()))
+
+
+async def _states(core: Core, shows: Sequence[ShowId]) -> dict[ShowId, list[SeasonState]]:
+    logs = await core.storage.updates.of_shows(shows)
+    return {show: fold_show(log) for show, log in logs.items()}

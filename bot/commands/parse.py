@@ -1,0 +1,108 @@
+"""A line of text as a command with its arguments, for platforms without typed options. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final
+
+from bot.commands import COMMANDS, Command, Takes
+from bot.errors import UserError
+from bot.model import ALL_KINDS, Kinds, UpdateKind
+from bot.text import clean, shorten
+
+_WORD: Final = re.compile(r'"([^"]*)"|(\S+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A command with its arguments."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    text: str
+    quoted: bool
+
+
+def parse(text: str) -> Call:
+    """Read "/subscribe all of us are dead renewed,dated".
+
+    A title needs no quotes; a quoted one is taken as it stands. Raises `UserError`, whose text
+    says what to write instead.
+    """
+    words = _words(text)
+    if not words or not words[0].text.startswith("/"):
+        raise UserError("Commands begin with a slash. /help lists them.")
+    command = _command(words[0].text[1:].casefold())
+    arguments = _arguments(command, words[1:])
+    missing = [one.name for one in command.parameters if one.required and one.name not in arguments]
+    if missing:
+        raise UserError(f"The {missing[0]} is missing. Write: {command.usage}")
+    return Call(command.name, arguments)
+
+
+def _words(text: str) -> list[_Word]:
+    # Only the double quote quotes: an apostrophe belongs to a title (Grey's Anatomy).
+    if text.count('"') % 2:
+        raise UserError('A quote (") is open: close it, or leave the quotes out.')
+    return [_Word(m[1] if m[2] is None else m[2], m[2] is None) for m in _WORD.finditer(text)]
+
+
+def _command(name: str) -> Command:
+    if name in COMMANDS:
+        return COMMANDS[name]
+    close = get_close_matches(name, COMMANDS, n=1)
+    hint = f"Did you mean /{close[0]}?" if close else "/help lists the commands."
+    raise UserError(f"There is no command /{shorten(clean(name), 40)}. {hint}")
+
+
+def _arguments(command: Command, words: Sequence[_Word]) -> dict[str, Any]:
+    taken: dict[str, Any] = {}
+    rest = list(words)
+    for parameter in reversed(command.parameters):
+        if parameter.takes is Takes.KINDS:
+            kinds, rest = _trailing_kinds(rest)
+            if kinds is not None:
+                taken[parameter.name] = kinds
+        elif parameter.takes is Takes.CHOICE and rest:
+            taken[parameter.name] = _choice(rest.pop(0).text, parameter.choices, command)
+        elif parameter.takes is Takes.SHOW and rest:
+            taken[parameter.name] = " ".join(word.text for word in rest)
+            rest = []
+    if rest:
+        raise UserError(f"“{shorten(clean(rest[0].text), 40)}” is too much. Write: {command.usage}")
+    return taken
+
+
+def _choice(word: str, choices: Sequence[str], command: Command) -> str:
+    if word.casefold() not in choices:
+        shown = shorten(clean(word), 40)
+        raise UserError(f"“{shown}” is not one of {', '.join(choices)}. Write: {command.usage}")
+    return word.casefold()
+
+
+def _trailing_kinds(words: list[_Word]) -> tuple[Kinds | None, list[_Word]]:
+    """Split off kinds at the end: "renewed dated" or "renewed,dated"; a title stays before them."""
+    found: set[UpdateKind] = set()
+    rest = list(words)
+    while len(rest) > 1 and not rest[-1].quoted:
+        kinds = _kinds(rest[-1].text)
+        if kinds is None:
+            break
+        found |= kinds
+        rest.pop()
+    return (frozenset(found) or None), rest
+
+
+def _kinds(word: str) -> Kinds | None:
+    names = [name for name in word.casefold().split(",") if name]
+    if names == ["all"]:
+        return ALL_KINDS
+    known = {str(kind): kind for kind in ALL_KINDS} | {"trailers": UpdateKind.TRAILER}
+    if not names or any(name not in known for name in names):
+        return None
+    return frozenset(known[name] for name in names)

@@ -1,0 +1,120 @@
+"""The settings: one field for each line of `.env.example`, built by the command line alone."""
+
+import stat
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Self
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bot.errors import SettingsError
+from bot.text import clean, shorten
+
+ENV_FILE: Final = Path(".env")
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class LogFormat(StrEnum):
+    """How log lines look: for people, or one JSON object a line."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+def _web_address(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("is not a web address (https://…)")
+    return url.rstrip("/")
+
+
+_Url = Annotated[str, AfterValidator(_web_address)]
+
+
+class Settings(BaseSettings):
+    """What an operator can set, in the environment or in a file `.env`.
+
+    Tokens and the database's address are secret: they are masked wherever settings are shown.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE, env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
+    )
+
+    discord_token: SecretStr | None = None
+    telegram_token: SecretStr | None = None
+    database_url: SecretStr = SecretStr("sqlite:///cliffhanger.db")
+    poll_seconds: Annotated[float, Field(ge=0.1, le=86_400)] = 60
+    curators: Annotated[frozenset[str], NoDecode] = frozenset()
+    log_level: LogLevel = LogLevel.WARNING
+    log_format: LogFormat = LogFormat.CONSOLE
+    discord_api_url: _Url = "https://discord.com/api/v10"
+    telegram_api_url: _Url = "https://api.telegram.org"
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: SecretStr) -> SecretStr:
+        scheme, separator, rest = value.get_secret_value().partition("://")
+        if not separator or scheme not in ("sqlite", "postgresql") or rest in ("", "/"):
+            raise ValueError(
+                "is not a database: write sqlite:///cliffhanger.db (three slashes, then the file) "
+                "or postgresql://user:password@host/name"
+            )
+        return value
+
+    @field_validator("curators", mode="before")
+    @classmethod
+    def _split_curators(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        names = [name.strip() for name in value.split(",") if name.strip()]
+        for name in names:
+            platform, _, user = name.partition(":")
+            if platform not in ("discord", "telegram") or not user.isdigit():
+                raise ValueError("is a list such as discord:123456789,telegram:987654321")
+        return frozenset(names)
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read the settings; raises `SettingsError` that names the setting and what it takes."""
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError(_problem(error)) from None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{ENV_FILE} is not a text file in UTF-8.") from None
+
+
+_SECRET: Final = frozenset({"discord_token", "telegram_token", "database_url"})
+
+
+def _problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = str(first["loc"][0])
+    given = "" if name in _SECRET else f" = {clean(shorten(repr(first['input']), 60))}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"The setting {name.upper()}{given}: {message}. See .env.example for every setting."
+
+
+def env_file_warning(path: Path = ENV_FILE) -> str | None:
+    """What to do when others can read the file with the tokens."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return None
+    if not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return None
+    return f"Others on this machine can read {path}, which holds secrets. Run: chmod 600 {path}"

@@ -1,0 +1,322 @@
+"""The quality rules of the curated store: what may be published, and what of it is news. Pure.
+
+`complete` fills in what follows from the rest, `check` raises `BadRecord` for the first rule that
+is broken, `quiet_reason` says why something is recorded without being pushed.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import urlsplit
+
+from bot.dates import Change, ReleaseDate
+from bot.errors import BadRecord
+from bot.model import Certainty, Push, Show, SpeakerRole, Update, UpdateId, UpdateKind, followed_as
+from bot.seasons import Known, SeasonKey, Stage, fold, in_force, key_of, same_fact
+
+NEWS_AGE: Final = dt.timedelta(days=30)
+"""An announcement older than this is no news any more: it is recorded quietly."""
+
+_HORIZON: Final = dt.timedelta(days=5 * 366)
+_DATED_KINDS: Final = frozenset({UpdateKind.DATED, UpdateKind.RELEASED})
+_VIDEO_KINDS: Final = frozenset({UpdateKind.TRAILER, UpdateKind.TEASER})
+_NO_SEASON_NEEDED: Final = frozenset(
+    {UpdateKind.CANCELLED, UpdateKind.ENDING, UpdateKind.SAVED, UpdateKind.RETRACTED}
+)
+_ROLE_WORDS: Final = {
+    "network": SpeakerRole.NETWORK,
+    "platform": SpeakerRole.PLATFORM,
+    "streamer": SpeakerRole.PLATFORM,
+    "production": SpeakerRole.PRODUCTION,
+    "producer": SpeakerRole.PRODUCTION,
+    "studio": SpeakerRole.PRODUCTION,
+    "showrunner": SpeakerRole.SHOWRUNNER,
+    "creator": SpeakerRole.SHOWRUNNER,
+    "official account": SpeakerRole.OFFICIAL_ACCOUNT,
+    "official_account": SpeakerRole.OFFICIAL_ACCOUNT,
+    "@": SpeakerRole.OFFICIAL_ACCOUNT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """A news outlet whose reports are trusted."""
+
+    name: str
+    domain: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """A network, platform or studio that decides about shows."""
+
+    name: str
+    role: SpeakerRole
+    domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whose word counts: outlets for `reported`, deciders for `official`."""
+
+    outlets: tuple[Outlet, ...] = ()
+    deciders: tuple[Decider, ...] = ()
+
+    def outlet(self, name: str | None, url: str | None) -> Outlet | None:
+        """The trusted outlet of that name, or else the one at that address."""
+        by_name = (outlet for outlet in self.outlets if _same(outlet.name, name))
+        by_url = (outlet for outlet in self.outlets if _at(url, outlet.domain))
+        return next(by_name, None) or (None if name else next(by_url, None))
+
+    def decider_at(self, url: str | None) -> Decider | None:
+        """The decider whose own site the address is on."""
+        return next((who for who in self.deciders if any(_at(url, at) for at in who.domains)), None)
+
+    def role(self, speaker: str, show: Show) -> SpeakerRole | None:
+        """What makes the speaker's word official: a role in the text, or a decider's name."""
+        folded = speaker.casefold()
+        for word, role in _ROLE_WORDS.items():
+            if folded.startswith(word):
+                return role
+        known = next((who.role for who in self.deciders if _speaks_for(folded, who.name)), None)
+        if known:
+            return known
+        service = any(_speaks_for(folded, service) for service in show.services)
+        return SpeakerRole.PLATFORM if service else None
+
+
+def _same(name: str, other: str | None) -> bool:
+    return other is not None and name.casefold() == other.casefold()
+
+
+def _speaks_for(speaker: str, name: str) -> bool:
+    """Whether "netflix korea" speaks for "Netflix"."""
+    folded = name.casefold()
+    return speaker == folded or speaker.startswith(folded + " ")
+
+
+def _at(url: str | None, domain: str) -> bool:
+    """Whether an address is on a domain or below it; `variety.com.evil.io` is not."""
+    host = urlsplit(url).hostname if url else None
+    return host is not None and (host == domain or host.endswith("." + domain))
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a record is checked against: its show, the show's log so far, trust, and the day."""
+
+    show: Show
+    log: Sequence[Update]
+    trust: Trust
+    today: dt.date
+
+    def find(self, update_id: UpdateId) -> Update | None:
+        """The update of this show with that id."""
+        return next((update for update in self.log if update.id == update_id), None)
+
+    def known(self, key: SeasonKey) -> Known:
+        """What is known of a season before the record."""
+        return fold(key, self.log).known
+
+
+def complete(update: Update, context: Context) -> Update:
+    """The update with what follows from the rest: the speaker's role, `also`, no push for a guess.
+
+    A second source names the first in `also`; it is never pushed.
+    """
+    if update.speaker and update.speaker_role is None and update.certainty is Certainty.OFFICIAL:
+        update = replace(update, speaker_role=context.trust.role(update.speaker, context.show))
+    first = same_fact(update, context.log)
+    if update.also is None and first is not None:
+        update = replace(update, also=first.id)
+    return update
+
+
+def check(update: Update, context: Context) -> None:
+    """Raise `BadRecord` for the first quality rule that the update breaks."""
+    if update.retracts:
+        _check_retraction(update, context)
+        return
+    _check_certainty(update, context.trust)
+    _check_parts_of_kind(update)
+    _check_references(update, context)
+    if update.confirmed:
+        _check_decision(update, context)
+        _check_date(update, context)
+
+
+def quiet_reason(update: Update, today: dt.date) -> str | None:
+    """Why an update is recorded without being sent to anybody, or `None` when it is news."""
+    if not update.confirmed:
+        return "a guess is never pushed"
+    if update.also:
+        return f"it confirms {update.also} from a second source"
+    if update.push is not Push.AUTO:
+        return "it was recorded quietly"
+    if followed_as(update.kind) is None and not update.retracts:
+        return f"{update.kind} is kept on record only"
+    if update.retracts:
+        return None
+    age = today - update.announced
+    if age > NEWS_AGE:
+        return f"it was announced {age.days} days ago, which is no news any more"
+    if update.kind is UpdateKind.DATED and _ended(
+        update.date.value if update.date else None, today
+    ):
+        return "its date has passed"
+    return None
+
+
+def _ended(value: ReleaseDate | None, today: dt.date) -> bool:
+    return value is not None and value.upper is not None and value.upper < today
+
+
+def _check_certainty(update: Update, trust: Trust) -> None:
+    if update.certainty is Certainty.SPECULATION:
+        if update.push is not Push.NEVER:
+            raise BadRecord("push", "a guess is never pushed: set it to 'never'.")
+    elif update.certainty is Certainty.OFFICIAL:
+        _check_official(update)
+    elif trust.outlet(update.source.outlet, update.source.url) is None:
+        named = update.source.outlet or update.source.url or "nobody"
+        raise BadRecord(
+            "source.outlet",
+            f"{named!r} is not on the list of trusted outlets. Name one that is, or record this "
+            "as speculation.",
+        )
+
+
+def _check_official(update: Update) -> None:
+    if not update.speaker:
+        raise BadRecord("speaker", "an official fact names who said it.")
+    if update.speaker_role is None:
+        raise BadRecord(
+            "speaker",
+            f"{update.speaker!r} is not known to decide about this show. Say what they are, such "
+            f"as 'showrunner {update.speaker}', or record this as reported.",
+        )
+    if not update.source.url:
+        raise BadRecord("source.url", "an official fact has the address where it was said.")
+
+
+def _check_parts_of_kind(update: Update) -> None:
+    kind = update.kind
+    if kind is UpdateKind.RETRACTED:
+        raise BadRecord("retracts", "a retraction names the update it takes back.")
+    if update.season is None and kind not in _NO_SEASON_NEEDED:
+        raise BadRecord("season", f"{kind} is about a season: give its number.")
+    if kind is UpdateKind.DATED and update.date is None:
+        raise BadRecord(
+            "date", "a dated update has a date; one that is not announced is no update."
+        )
+    if update.date and kind not in _DATED_KINDS:
+        raise BadRecord("date", f"{kind} has no date of release; record that as a dated update.")
+    if kind in _VIDEO_KINDS and not (update.value or "").startswith("https://"):
+        raise BadRecord("value", f"a {kind} has the https address of the video.")
+
+
+def _check_references(update: Update, context: Context) -> None:
+    valid = {other.id: other for other in in_force(context.log)}
+    for field in ("supersedes", "reverses", "also"):
+        target = getattr(update, field)
+        if target and target not in valid:
+            raise BadRecord(field, f"no update of this show in force has the id {target}.")
+    if update.supersedes:
+        if not update.reason:
+            raise BadRecord("reason", "a correction says why.")
+        if key_of(valid[update.supersedes]) != key_of(update):
+            raise BadRecord("supersedes", "a correction is about the same season and part.")
+
+
+def _check_retraction(update: Update, context: Context) -> None:
+    target = context.find(update.retracts) if update.retracts else None
+    if target is None:
+        raise BadRecord(
+            "retracts",
+            f"no update of this show has the id {update.retracts}; see `cliffhanger updates`.",
+        )
+    if target.retracts:
+        raise BadRecord("retracts", "a retraction cannot be retracted: publish the fact again.")
+    if any(other.retracts == target.id for other in context.log):
+        raise BadRecord("retracts", f"{target.id} is retracted already.")
+    if not update.reason:
+        raise BadRecord("reason", "a retraction says why.")
+
+
+def _check_decision(update: Update, context: Context) -> None:
+    """Orders and cancellations agree with what was decided before."""
+    order = context.known(key_of(update)).order
+    if update.kind is UpdateKind.CANCELLED:
+        if context.show.limited:
+            raise BadRecord("kind", "a limited series has no next season that could be cancelled.")
+        renewed = order is not None and order.kind is not UpdateKind.CANCELLED
+        if order and renewed and order.id not in (update.reverses, update.supersedes):
+            raise BadRecord(
+                "reverses",
+                f"this season was {order.kind} ({order.id}). Name that update to say that the "
+                "decision was reversed.",
+            )
+    if update.kind is UpdateKind.SAVED and not any(
+        other.kind is UpdateKind.CANCELLED and other.confirmed for other in in_force(context.log)
+    ):
+        raise BadRecord("kind", "only a cancelled show can be saved; no cancellation is on record.")
+    if update.kind in (UpdateKind.RENEWED, UpdateKind.DATED) and order:
+        _check_not_cancelled(update, order)
+
+
+def _check_not_cancelled(update: Update, order: Update) -> None:
+    if order.kind is UpdateKind.CANCELLED and order.id not in (update.reverses, update.supersedes):
+        raise BadRecord(
+            "kind",
+            f"this season was cancelled ({order.id}). Record it as saved, or name that update as "
+            "reversed.",
+        )
+
+
+def _check_date(update: Update, context: Context) -> None:
+    if update.kind is not UpdateKind.DATED or update.date is None:
+        return
+    value = update.date.value
+    if value.lower and value.lower > context.today + _HORIZON:
+        raise BadRecord("date", f"{value.edtf} is more than 5 years ahead.")
+    known = context.known(key_of(update))
+    if known.stage is Stage.RELEASED and not update.also:
+        raise BadRecord("date", "this season is out already; it cannot be dated any more.")
+    if _surely_before(value, known.order):
+        raise BadRecord("date", f"{value.edtf} is before the renewal was announced.")
+    if not update.supersedes and value.change_from(known.date) is Change.CONTRADICTED:
+        raise BadRecord(
+            "date",
+            f"{value.edtf} is less exact than what is known ({known.date.edtf}, "
+            f"{known.dated.id if known.dated else ''}). If that is wrong, supersede or retract it.",
+        )
+    _check_order(update, value, context)
+
+
+def _surely_before(value: ReleaseDate, order: Update | None) -> bool:
+    return order is not None and value.upper is not None and value.upper < order.announced
+
+
+def _check_order(update: Update, value: ReleaseDate, context: Context) -> None:
+    """Seasons come out in the order of their numbers, and so do the parts of a season."""
+    here = (update.season or 0, update.part or 0)
+    for key in {key_of(other) for other in context.log}:
+        there = (key.season or 0, key.part or 0)
+        if (
+            key.season is None
+            or there == here
+            or (there[0] == here[0] and 0 in (there[1], here[1]))
+        ):
+            continue
+        early, late = (context.known(key).date, value) if there < here else (
+            value, context.known(key).date,
+        )  # fmt: skip
+        if early.lower and late.upper and late.upper < early.lower:
+            name = f"season {there[0]}" + (f", part {there[1]}" if there[1] else "")
+            raise BadRecord(
+                "date",
+                f"{value.edtf} does not fit {name}, which is dated {context.known(key).date.edtf}: "
+                "seasons and parts come out in order.",
+            )

@@ -1,0 +1,105 @@
+"""The error tree: what a person did wrong, what the machine refused, why a delivery failed.
+
+    CliffhangerError
+    ├── UserError             a request that cannot be done; its text is the reply
+    │   └── UnknownShow       no show by that name; carries the nearest titles
+    ├── BadRecord             a curated record breaks the format or a rule; names the field
+    │   └── BadFile           the same, found in a file; names file and line
+    ├── SettingsError         a setting has a value that cannot be used
+    ├── StorageError          the database cannot be used
+    │   ├── StorageBusy       another process holds it; nothing was written
+    │   ├── StorageFull       the disk is full; nothing was written
+    │   └── StorageUnusable   not a database, not writable, damaged or of a newer version
+    └── DeliveryError         one message did not arrive; named by what follows from it
+        ├── NotSent           surely not sent: try again later
+        ├── MaybeSent         no answer came: it may have arrived
+        ├── Refused           refused for good: trying again cannot help
+        └── DestinationLost   nobody can be reached there: suspend it, keep its subscriptions
+
+Every text says what happened and what to do next; none holds a secret.
+"""
+
+from collections.abc import Sequence
+
+
+class CliffhangerError(Exception):
+    """Anything this project reports to a person."""
+
+
+class UserError(CliffhangerError):
+    """A request that cannot be done; the text is the reply the person reads."""
+
+
+class UnknownShow(UserError):
+    """No show of the catalogue is meant beyond doubt; `nearest` holds titles that come close."""
+
+    def __init__(self, text: str, nearest: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.nearest = tuple(nearest)
+
+
+class BadRecord(CliffhangerError):
+    """A curated record breaks the format or a quality rule; `field` is the part to mend."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}" if field else problem)
+        self.field = field
+        self.problem = problem
+
+
+class BadFile(BadRecord):
+    """A bad record in a file; nothing of that file was stored."""
+
+    def __init__(self, path: str, line: int, cause: BadRecord) -> None:
+        super().__init__(cause.field, cause.problem)
+        self.path = path
+        self.line = line
+
+    def __str__(self) -> str:
+        where = f"{self.path}, line {self.line}" if self.line else self.path
+        field = f", field {self.field!r}" if self.field else ""
+        return f"{where}{field}: {self.problem} Nothing of this file was stored."
+
+
+class SettingsError(CliffhangerError):
+    """A setting has a value that cannot be used; the text names it and what is allowed."""
+
+
+class StorageError(CliffhangerError):
+    """The database cannot be used; the text says what to do."""
+
+
+class StorageBusy(StorageError):
+    """Another process holds the database for too long; nothing was written."""
+
+
+class StorageFull(StorageError):
+    """The disk is full; nothing of the unit of work was written."""
+
+
+class StorageUnusable(StorageError):
+    """The database is missing rights, damaged, not a database, or of a newer version."""
+
+
+class DeliveryError(CliffhangerError):
+    """One message did not arrive; the subclass says what follows from it."""
+
+
+class NotSent(DeliveryError):
+    """Surely not sent; `retry_after` (seconds) is what the platform asked to wait, if it did."""
+
+    def __init__(self, text: str, retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+
+
+class MaybeSent(DeliveryError):
+    """The request went out and no answer came: the message may have arrived."""
+
+
+class Refused(DeliveryError):
+    """The platform refused this message for good."""
+
+
+class DestinationLost(DeliveryError):
+    """Nobody can be reached at this destination for now: blocked, kicked, deleted."""

@@ -1,0 +1,72 @@
+"""What follows from how a send went: sent, tried again later, or given up. Pure."""
+
+import datetime as dt
+from typing import Final
+
+from bot.errors import DestinationLost, MaybeSent, NotSent, Refused
+from bot.model import Delivery, DeliveryState
+from bot.text import clean, shorten
+from storage.outbox import Settlement
+
+_SECOND: Final = dt.timedelta(seconds=1)
+WAITS: Final = tuple(
+    seconds * _SECOND for seconds in (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800)
+)
+"""The waits between attempts that surely did not arrive; the last one repeats."""
+
+MAYBE_WAITS: Final = (60 * _SECOND, 600 * _SECOND)
+"""The waits after attempts that may have arrived: after the third it is `uncertain`."""
+
+JITTER: Final = 0.2
+MOST_TRIES: Final = 20
+MOST_UNKNOWN: Final = 5
+
+
+def settlement(
+    delivery: Delivery,
+    error: Exception | None,
+    message_id: str | None,
+    now: dt.datetime,
+    chance: float,
+) -> Settlement:
+    """How to write down a send that ended with `error`, or well; `chance` (0 to 1) is jitter."""
+    if error is None:
+        return Settlement(delivery, DeliveryState.SENT, now, message_id=message_id)
+    reason = shorten(clean(str(error) or repr(error)), 300)
+    state, wait = _consequence(delivery.attempts, error)
+    if state is not DeliveryState.PENDING:
+        return Settlement(delivery, state, now, reason=reason)
+    asked = (getattr(error, "retry_after", None) or 0) * _SECOND
+    due_at = now + max(jittered(wait, chance), asked)
+    maybe = isinstance(error, MaybeSent)
+    return Settlement(delivery, state, now, due_at=due_at, reason=reason, maybe_sent=maybe)
+
+
+def expired(delivery: Delivery, reason: str, now: dt.datetime) -> Settlement:
+    """How to write down a delivery that is news no more."""
+    return Settlement(delivery, DeliveryState.EXPIRED, now, reason=reason)
+
+
+def jittered(wait: dt.timedelta, chance: float) -> dt.timedelta:
+    """A wait made up to 20 % shorter or longer, so that retries do not come all at once."""
+    return wait * (1 + JITTER * (2 * chance - 1))
+
+
+def _consequence(attempts: int, error: Exception) -> tuple[DeliveryState, dt.timedelta]:
+    """The state after this many attempts, and how long to wait where it is pending."""
+    if isinstance(error, Refused):
+        return DeliveryState.FAILED, _SECOND
+    if isinstance(error, DestinationLost):
+        return DeliveryState.HELD, _SECOND
+    if isinstance(error, MaybeSent):
+        return _next_try(attempts, MAYBE_WAITS, len(MAYBE_WAITS) + 1, DeliveryState.UNCERTAIN)
+    most = MOST_TRIES if isinstance(error, NotSent) else MOST_UNKNOWN
+    return _next_try(attempts, WAITS, most, DeliveryState.FAILED)
+
+
+def _next_try(
+    attempts: int, waits: tuple[dt.timedelta, ...], most: int, end: DeliveryState
+) -> tuple[DeliveryState, dt.timedelta]:
+    if attempts >= most:
+        return end, _SECOND
+    return DeliveryState.PENDING, waits[min(attempts, len(waits)) - 1]

@@ -1,0 +1,1 @@
+"""The chat platforms: everything that knows a chat library, one module or package each."""

@@ -1,0 +1,189 @@
+"""Fan-out jobs: one per pushed update, expanded into deliveries chunk by chunk.
+
+The poll records a job in the unit of work that moves its cursor; a chunk of deliveries and the
+job's progress mark are one unit of work too. So a kill at any point neither loses nor doubles one.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Row, Select, func, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.model import DeliveryState, Kinds, Seq, ShowId, UpdateKind
+from storage.database import Database, insert_or, reads, writes
+from storage.outbox import was_sent
+from storage.schema import counters, deliveries, fanouts, subscriptions, updates
+from storage.subscriptions import reachable_and_wants
+
+_CURSOR = "fanout"
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An update the poll has not seen yet, as far as the poll needs it."""
+
+    seq: Seq
+    show: ShowId
+    kind: UpdateKind
+    pushes: bool
+    retracts_seq: Seq | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One update to be told to everybody whom it concerns.
+
+    With `retracts_seq` these are the destinations which got (or may have got) that update; else
+    those which follow the show for one of `kinds`.
+    """
+
+    seq: Seq
+    show: ShowId
+    kinds: Kinds
+    retracts_seq: Seq | None = None
+
+
+class Fanouts:
+    """The jobs and the poll's cursor."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @reads
+    async def unread(self, connection: AsyncConnection, limit: int) -> list[Unread]:
+        """The first updates after the cursor."""
+        return await _unread(connection, limit)
+
+    @writes
+    async def take(
+        self,
+        connection: AsyncConnection,
+        decide: Callable[[Unread], Job | None],
+        now: dt.datetime,
+        limit: int,
+    ) -> int:
+        """Read after the cursor, record the jobs that `decide` returns, and move the cursor.
+
+        All in one unit of work. Returns how many updates were read.
+        """
+        unread = await _unread(connection, limit)
+        jobs = [job for job in map(decide, unread) if job]
+        if jobs:
+            await connection.execute(
+                insert_or(connection, fanouts), [_row(job, now) for job in jobs]
+            )
+        taken_back = [job.retracts_seq for job in jobs if job.retracts_seq]
+        if taken_back:
+            stop = update(fanouts).where(fanouts.c.update_seq.in_(taken_back))
+            await connection.execute(stop.values(done=1))
+        if unread:
+            moved = update(counters).where(counters.c.name == _CURSOR)
+            await connection.execute(moved.values(value=unread[-1].seq))
+        return len(unread)
+
+    @reads
+    async def open_jobs(self, connection: AsyncConnection) -> list[Seq]:
+        """The jobs that are not fully expanded, oldest first."""
+        statement = select(fanouts.c.update_seq).where(fanouts.c.done == 0)
+        rows = await connection.scalars(statement.order_by(fanouts.c.update_seq))
+        return [Seq(row) for row in rows]
+
+    @writes
+    async def expand(self, connection: AsyncConnection, seq: Seq, chunk: int) -> int:
+        """Create the next deliveries of a job, for at most `chunk` of those it concerns.
+
+        Returns how many were created; the job is done when nobody is left.
+        """
+        open_job = select(fanouts).where(fanouts.c.update_seq == seq, fanouts.c.done == 0)
+        job = (await connection.execute(open_job)).first()
+        if job is None:
+            return 0
+        audience = _told_of(job) if job.retracts_seq else _followers(job)
+        after = audience.where(audience.selected_columns[0] > job.mark)
+        ahead = after.order_by(audience.selected_columns[0]).limit(chunk).subquery()
+        counted = select(func.max(ahead.c.destination_id), func.count()).select_from(ahead)
+        mark, found = (await connection.execute(counted)).one()
+        created = 0
+        if found:
+            created = await _create(connection, job, after, mark)
+        await connection.execute(
+            update(fanouts)
+            .where(fanouts.c.update_seq == seq)
+            .values(
+                mark=mark or job.mark,
+                created=fanouts.c.created + created,
+                done=int(found < chunk),
+            )
+        )
+        return created
+
+    @reads
+    async def created(self, connection: AsyncConnection) -> int:
+        """How many deliveries all jobs together have created."""
+        statement = select(func.coalesce(func.sum(fanouts.c.created), 0))
+        return int((await connection.execute(statement)).scalar_one())
+
+
+async def _unread(connection: AsyncConnection, limit: int) -> list[Unread]:
+    cursor = select(counters.c.value).where(counters.c.name == _CURSOR).scalar_subquery()
+    statement = (
+        select(
+            updates.c.seq,
+            updates.c.show_id,
+            updates.c.kind,
+            updates.c.pushes,
+            updates.c.retracts_seq,
+        )
+        .where(updates.c.seq > cursor)
+        .order_by(updates.c.seq)
+        .limit(limit)
+    )
+    return [
+        Unread(Seq(row.seq), row.show_id, UpdateKind(row.kind), bool(row.pushes), row.retracts_seq)
+        for row in await connection.execute(statement)
+    ]
+
+
+def _row(job: Job, now: dt.datetime) -> dict[str, object]:
+    return {
+        "update_seq": job.seq,
+        "show_id": job.show,
+        "kinds": job.kinds,
+        "retracts_seq": job.retracts_seq,
+        "due_at": now,
+    }
+
+
+def _followers(job: Row[tuple[object, ...]]) -> Select[tuple[int]]:
+    """Who followed the show, for this kind of news, when the update was published."""
+    return select(subscriptions.c.destination_id).where(
+        subscriptions.c.show_id == job.show_id,
+        subscriptions.c.since_seq < job.update_seq,
+        *reachable_and_wants(job.kinds),
+    )
+
+
+def _told_of(job: Row[tuple[object, ...]]) -> Select[tuple[int]]:
+    """Who got the update that is taken back, or may have got it."""
+    return select(deliveries.c.destination_id).where(
+        deliveries.c.update_seq == job.retracts_seq, was_sent()
+    )
+
+
+async def _create(
+    connection: AsyncConnection,
+    job: Row[tuple[object, ...]],
+    audience: Select[tuple[int]],
+    mark: int,
+) -> int:
+    chosen = audience.where(audience.selected_columns[0] <= mark)
+    rows = chosen.add_columns(
+        literal(job.update_seq),
+        literal(str(DeliveryState.PENDING)),
+        literal(job.due_at, fanouts.c.due_at.type),
+    )
+    columns = ("destination_id", "update_seq", "state", "due_at")
+    done = await connection.execute(insert(deliveries).from_select(columns, rows))
+    return done.rowcount

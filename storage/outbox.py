@@ -1,0 +1,234 @@
+"""The outbox: deliveries on their way, claimed and settled in batches."""
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from sqlalchemy import ColumnElement, bindparam, case, func, literal, select, type_coerce, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.model import Delivery, DeliveryState, Destination, Seq
+from storage.database import Database, WholeNumber, reads, writes
+from storage.destinations import to_destination
+from storage.schema import deliveries, destinations, updates
+
+_PENDING: Final = deliveries.c.state == DeliveryState.PENDING
+
+
+class Flight(IntEnum):
+    """Whether a delivery may have reached its destination before it is settled."""
+
+    GROUNDED = 0
+    OPEN = 1
+    LOST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What is due for one destination, in the order of publication."""
+
+    destination_id: int
+    destination: Destination
+    deliveries: tuple[Delivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How one delivery ended, or when it is tried again (`state` stays `pending` then)."""
+
+    delivery: Delivery
+    state: DeliveryState
+    at: dt.datetime
+    due_at: dt.datetime | None = None
+    message_id: str | None = None
+    reason: str | None = None
+    maybe_sent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A delivery that did not arrive, for the operator's eyes."""
+
+    update_id: str
+    destination: Destination
+    state: DeliveryState
+    reason: str | None
+    at: dt.datetime | None
+
+
+class Deliveries:
+    """The rows of the outbox."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @writes
+    async def claim(
+        self,
+        connection: AsyncConnection,
+        now: dt.datetime,
+        lease: dt.timedelta,
+        limit: int,
+        busy: Collection[int] = (),
+    ) -> list[Parcel]:
+        """Take what is due for at most `limit` destinations, everything due for one together.
+
+        A claimed row is due again when its lease ends: should this process die, another takes it.
+        `busy` are destinations to leave alone because something is on its way to them.
+        """
+        due = select(deliveries.c.destination_id).where(_PENDING, deliveries.c.due_at <= now)
+        heads = due.where(deliveries.c.destination_id.not_in(busy)) if busy else due
+        ordered = heads.order_by(deliveries.c.due_at, deliveries.c.destination_id).limit(limit)
+        chosen = set(await connection.scalars(ordered))
+        if not chosen:
+            return []
+        taken = await connection.execute(
+            update(deliveries)
+            .where(_PENDING, deliveries.c.due_at <= now, deliveries.c.destination_id.in_(chosen))
+            .values(due_at=now + lease, attempts=deliveries.c.attempts + 1, flight=Flight.OPEN)
+            .returning(deliveries.c.update_seq, deliveries.c.destination_id, deliveries.c.attempts)
+        )
+        claimed = [Delivery(Seq(seq), to, attempts) for seq, to, attempts in taken]
+        return await _parcels(connection, claimed)
+
+    @writes
+    async def settle(self, connection: AsyncConnection, done: Sequence[Settlement]) -> None:
+        """Write down how deliveries ended, all in one unit of work."""
+        await connection.execute(_SETTLE, [_settled(one) for one in done])
+
+    @writes
+    async def release(self, connection: AsyncConnection, now: dt.datetime) -> int:
+        """Make everything that an earlier process had claimed due now; it may have been sent."""
+        freed = await connection.execute(
+            update(deliveries)
+            .where(_PENDING, deliveries.c.flight == Flight.OPEN)
+            .values(due_at=now, flight=Flight.LOST)
+        )
+        return freed.rowcount
+
+    @writes
+    async def give_back(
+        self, connection: AsyncConnection, unsent: Sequence[Delivery], now: dt.datetime
+    ) -> None:
+        """Undo the claim of deliveries that were not tried."""
+        if unsent:
+            rows = [{"to": one.destination_id, "seq": one.seq, "at": now} for one in unsent]
+            await connection.execute(_GIVE_BACK, rows)
+
+    @writes
+    async def shift(self, connection: AsyncConnection, by: dt.timedelta) -> int:
+        """Move every pending due time after the clock was set: waits stay as long as they were."""
+        step = literal(by // dt.timedelta(milliseconds=1), WholeNumber)
+        later = type_coerce(deliveries.c.due_at, WholeNumber) + step
+        moved = await connection.execute(update(deliveries).where(_PENDING).values(due_at=later))
+        return moved.rowcount
+
+    @reads
+    async def next_due(self, connection: AsyncConnection) -> dt.datetime | None:
+        """When the next delivery is due."""
+        statement = select(deliveries.c.due_at).where(_PENDING).order_by(deliveries.c.due_at)
+        row = (await connection.execute(statement.limit(1))).first()
+        return row.due_at if row else None
+
+    @reads
+    async def waiting(self, connection: AsyncConnection, most: int) -> int:
+        """How many deliveries are pending, counted up to `most`."""
+        some = select(deliveries.c.update_seq).where(_PENDING).limit(most).subquery()
+        return (await connection.execute(select(func.count()).select_from(some))).scalar_one()
+
+    @reads
+    async def counts(self, connection: AsyncConnection) -> dict[DeliveryState, int]:
+        """How many deliveries are in each state."""
+        statement = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
+        found = {row[0]: row[1] for row in await connection.execute(statement)}
+        return {state: found.get(state, 0) for state in DeliveryState}
+
+    @reads
+    async def reached(self, connection: AsyncConnection, update_id: str) -> int:
+        """How many destinations got an update, or may have got it."""
+        statement = (
+            select(func.count())
+            .select_from(deliveries.join(updates, updates.c.seq == deliveries.c.update_seq))
+            .where(updates.c.id == update_id, was_sent())
+        )
+        return (await connection.execute(statement)).scalar_one()
+
+    @reads
+    async def failures(self, connection: AsyncConnection, limit: int) -> list[Failure]:
+        """The last deliveries that did not arrive, newest first."""
+        bad = (DeliveryState.FAILED, DeliveryState.UNCERTAIN)
+        statement = (
+            select(updates.c.id, destinations, deliveries.c.state, deliveries.c.reason,
+                   deliveries.c.settled_at)
+            .join(updates, updates.c.seq == deliveries.c.update_seq)
+            .join(destinations, destinations.c.id == deliveries.c.destination_id)
+            .where(deliveries.c.state.in_(bad))
+            .order_by(deliveries.c.settled_at.desc())
+            .limit(limit)
+        )  # fmt: skip
+        return [
+            Failure(
+                row[0],
+                to_destination(row.platform, row.chat_id, row.thread_id),
+                DeliveryState(row.state),
+                row.reason,
+                row.settled_at,
+            )
+            for row in await connection.execute(statement)
+        ]
+
+
+def was_sent() -> ColumnElement[bool]:
+    """The condition that a delivery reached its destination, or may have."""
+    reached = (DeliveryState.SENT, DeliveryState.UNCERTAIN)
+    return deliveries.c.state.in_(reached) | (deliveries.c.flight > Flight.GROUNDED)
+
+
+async def _parcels(connection: AsyncConnection, claimed: list[Delivery]) -> list[Parcel]:
+    """The claimed deliveries by destination, those due longest first."""
+    ids = {delivery.destination_id for delivery in claimed}
+    rows = await connection.execute(select(destinations).where(destinations.c.id.in_(ids)))
+    where = {row.id: to_destination(row.platform, row.chat_id, row.thread_id) for row in rows}
+    parcels: dict[int, list[Delivery]] = {}
+    for delivery in sorted(claimed, key=lambda one: (one.seq, one.destination_id)):
+        parcels.setdefault(delivery.destination_id, []).append(delivery)
+    return [Parcel(to, where[to], tuple(due)) for to, due in parcels.items()]
+
+
+_THIS: Final = update(deliveries).where(
+    deliveries.c.destination_id == bindparam("to"),
+    deliveries.c.update_seq == bindparam("seq"),
+    _PENDING,
+)
+_AT: Final = bindparam("at", type_=deliveries.c.due_at.type)
+_GIVE_BACK: Final = _THIS.values(
+    due_at=_AT,
+    attempts=deliveries.c.attempts - 1,
+    flight=case((deliveries.c.attempts == 1, Flight.GROUNDED), else_=Flight.LOST),
+)
+_SETTLE: Final = (
+    _THIS.values(
+        state=bindparam("new_state"),
+        due_at=func.coalesce(bindparam("new_due", type_=deliveries.c.due_at.type),
+                             deliveries.c.due_at),
+        flight=bindparam("new_flight"),
+        message_id=bindparam("new_message_id"),
+        reason=bindparam("new_reason"),
+        settled_at=_AT,
+    )
+)  # fmt: skip
+
+
+def _settled(one: Settlement) -> dict[str, object]:
+    return {
+        "to": one.delivery.destination_id,
+        "seq": one.delivery.seq,
+        "new_state": one.state,
+        "new_due": one.due_at,
+        "new_flight": Flight.LOST if one.maybe_sent else Flight.GROUNDED,
+        "new_message_id": one.message_id,
+        "new_reason": one.reason,
+        "at": one.at,
+    }

@@ -1,0 +1,256 @@
+"""The tables, once for both databases.
+
+shows ─┬─ titles              every title a show is known by, for the search
+       └─ updates             the log: append-only, `seq` is the order of publication
+destinations ─┬─ subscriptions    destination × show, with the kinds it wants
+              ├─ suspensions      destinations that cannot be reached for now, and why
+              ├─ wishes           titles asked for that the catalogue lacks
+              └─ deliveries       the outbox: destination × update, unique
+fanouts                       one job per pushed update, and how far it is expanded
+counters                      the last `seq`, the poll's cursor, the catalogue's version
+"""
+
+import datetime as dt
+from typing import Any, Final
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+from bot.model import DeliveryState, Kinds, Platform, UpdateKind
+from storage.database import CLUSTERED, STRICT, WholeNumber, partial_index
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_BITS: Final = {
+    UpdateKind.RENEWED: 1,
+    UpdateKind.DATED: 2,
+    UpdateKind.TRAILER: 4,
+    UpdateKind.CANCELLED: 8,
+}
+
+
+class Moment(TypeDecorator[dt.datetime]):
+    """An aware UTC time, kept as whole milliseconds since 1970."""
+
+    impl = WholeNumber
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> int | None:
+        """To milliseconds."""
+        return None if value is None else (value - _EPOCH) // dt.timedelta(milliseconds=1)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> dt.datetime | None:
+        """From milliseconds."""
+        return None if value is None else _EPOCH + dt.timedelta(milliseconds=value)
+
+
+class KindSet(TypeDecorator[Kinds]):
+    """The kinds a subscription wants, kept as bits."""
+
+    impl = WholeNumber
+    cache_ok = True
+
+    def process_bind_param(self, value: Kinds | None, dialect: Dialect) -> int | None:
+        """To bits."""
+        return None if value is None else bits(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Kinds | None:
+        """From bits."""
+        return None if value is None else frozenset(k for k, bit in _BITS.items() if value & bit)
+
+
+def bits(kinds: Kinds) -> int:
+    """Kinds as the bits that are stored."""
+    return sum(_BITS[kind] for kind in kinds)
+
+
+def _one_of(column: str, names: type[Platform] | type[DeliveryState]) -> CheckConstraint:
+    listed = ", ".join(f"'{name}'" for name in names)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _within(column: str, least: int, most: int) -> CheckConstraint:
+    return CheckConstraint(f"{column} BETWEEN {least} AND {most}", name=column)
+
+
+def _flag(column: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN (0, 1)", name=column)
+
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+counters: Final = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", WholeNumber, nullable=False),
+    **CLUSTERED,
+)
+
+shows: Final = Table(
+    "shows",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    **CLUSTERED,
+)
+
+titles: Final = Table(
+    "titles",
+    metadata,
+    Column("show_id", Text, ForeignKey("shows.id", ondelete="CASCADE"), nullable=False),
+    Column("place", WholeNumber, nullable=False),
+    Column("title", Text, nullable=False),
+    PrimaryKeyConstraint("show_id", "place"),
+    **CLUSTERED,
+)
+
+updates: Final = Table(
+    "updates",
+    metadata,
+    Column("seq", WholeNumber, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False),
+    Column("show_id", Text, ForeignKey("shows.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("confirmed", WholeNumber, _flag("confirmed"), nullable=False),
+    Column("announced", Text, nullable=False),
+    # The last day that a confirmed date leaves open; nothing for other kinds.
+    Column("until", Text),
+    Column("pushes", WholeNumber, _flag("pushes"), nullable=False),
+    Column("retracts_seq", WholeNumber),
+    Column("record", Text, nullable=False),
+    UniqueConstraint("id"),
+    Index("ix_updates_show", "show_id", "seq"),
+    Index("ix_updates_announced", "announced", "seq"),
+    partial_index("ix_updates_until", "until", where="until IS NOT NULL"),
+    **STRICT,
+)
+
+destinations: Final = Table(
+    "destinations",
+    metadata,
+    Column("id", WholeNumber, primary_key=True),
+    Column("platform", Text, _one_of("platform", Platform), nullable=False),
+    Column("chat_id", WholeNumber, nullable=False),
+    Column("thread_id", WholeNumber, nullable=False, server_default=text("0")),
+    UniqueConstraint("platform", "chat_id", "thread_id"),
+    **STRICT,
+)
+
+suspensions: Final = Table(
+    "suspensions",
+    metadata,
+    Column(
+        "destination_id",
+        WholeNumber,
+        ForeignKey("destinations.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("reason", Text, nullable=False),
+    Column("since", Moment, nullable=False),
+    **STRICT,
+)
+
+subscriptions: Final = Table(
+    "subscriptions",
+    metadata,
+    Column("show_id", Text, ForeignKey("shows.id"), nullable=False),
+    Column(
+        "destination_id",
+        WholeNumber,
+        ForeignKey("destinations.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("kinds", KindSet, _within("kinds", 1, 15), nullable=False),
+    # Only updates after this one are news to the subscriber: no backlog, whenever it is expanded.
+    Column("since_seq", WholeNumber, nullable=False),
+    PrimaryKeyConstraint("show_id", "destination_id"),
+    Index("ix_subscriptions_destination", "destination_id", "show_id"),
+    **CLUSTERED,
+)
+
+wishes: Final = Table(
+    "wishes",
+    metadata,
+    Column(
+        "destination_id",
+        WholeNumber,
+        ForeignKey("destinations.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("asked", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    PrimaryKeyConstraint("destination_id", "asked"),
+    **CLUSTERED,
+)
+
+fanouts: Final = Table(
+    "fanouts",
+    metadata,
+    Column(
+        "update_seq",
+        WholeNumber,
+        ForeignKey("updates.seq"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("show_id", Text, nullable=False),
+    Column("kinds", KindSet, nullable=False),
+    Column("retracts_seq", WholeNumber),
+    Column("due_at", Moment, nullable=False),
+    # Destinations up to this id are expanded already.
+    Column("mark", WholeNumber, nullable=False, server_default=text("0")),
+    Column("created", WholeNumber, nullable=False, server_default=text("0")),
+    Column("done", WholeNumber, _flag("done"), nullable=False, server_default=text("0")),
+    partial_index("ix_fanouts_open", "update_seq", where="done = 0"),
+    **STRICT,
+)
+
+deliveries: Final = Table(
+    "deliveries",
+    metadata,
+    Column(
+        "destination_id",
+        WholeNumber,
+        ForeignKey("destinations.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("update_seq", WholeNumber, ForeignKey("updates.seq"), nullable=False),
+    Column("state", Text, _one_of("state", DeliveryState), nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("attempts", WholeNumber, nullable=False, server_default=text("0")),
+    # 0: surely not sent. 1: on its way now. 2: an earlier attempt may have arrived.
+    Column(
+        "flight",
+        WholeNumber,
+        _within("flight", 0, 2),
+        nullable=False,
+        server_default=text("0"),
+    ),
+    Column("message_id", Text),
+    Column("reason", Text),
+    Column("settled_at", Moment),
+    PrimaryKeyConstraint("destination_id", "update_seq"),
+    partial_index("ix_deliveries_due", "due_at", where="state = 'pending'"),
+    **CLUSTERED,
+)

@@ -1,0 +1,49 @@
+"""The store: one database with everything kept in it, opened ready for use."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bot.curation import Trust
+from storage.database import Database
+from storage.destinations import Destinations
+from storage.fanouts import Fanouts
+from storage.outbox import Deliveries
+from storage.publishing import Publishing
+from storage.shows import Shows
+from storage.subscriptions import Subscriptions
+from storage.updates import Updates
+from storage.upgrade import Told, upgrade
+
+
+class Storage:
+    """Everything that is kept, by subject."""
+
+    def __init__(self, database: Database, trust: Trust) -> None:
+        self.database = database
+        self.shows = Shows(database)
+        self.updates = Updates(database)
+        self.publishing = Publishing(database, trust)
+        self.destinations = Destinations(database)
+        self.subscriptions = Subscriptions(database)
+        self.fanouts = Fanouts(database)
+        self.deliveries = Deliveries(database)
+
+
+def _untold(_words: str) -> None:
+    """Tell nobody."""
+
+
+@asynccontextmanager
+async def open_storage(
+    url: str, trust: Trust, *, checkpoints: bool = True, told: Told = _untold
+) -> AsyncIterator[Storage]:
+    """Open the database at `url`, brought to this version, and close it on every way out.
+
+    Raises `StorageError` when it cannot be used.
+    """
+    database = Database(url, checkpoints=checkpoints)
+    try:
+        await upgrade(database, told)
+        yield Storage(database, trust)
+    finally:
+        await database.close()

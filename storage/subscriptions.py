@@ -1,0 +1,93 @@
+"""Subscriptions: who follows which show, for which kinds of news."""
+
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, delete, exists, func, select, type_coerce, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.model import DeliveryState, Destination, Kinds, ShowId, Subscription
+from storage.database import Database, WholeNumber, insert_or, reads, writes
+from storage.destinations import find_destination, put_destination
+from storage.schema import bits, counters, deliveries, subscriptions, suspensions, updates
+
+
+class Outcome(StrEnum):
+    """What a request to subscribe did."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+
+
+class Subscriptions:
+    """Destinations × shows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @writes
+    async def put(self, connection: AsyncConnection, subscription: Subscription) -> Outcome:
+        """Follow a show from now on, or change the kinds; older updates are no news."""
+        destination_id = await put_destination(connection, subscription.destination)
+        row = _row(subscription.show, destination_id)
+        stored = await connection.scalar(select(subscriptions.c.kinds).where(*row))
+        if stored == subscription.kinds:
+            return Outcome.UNCHANGED
+        last = select(counters.c.value).where(counters.c.name == "updates").scalar_subquery()
+        await connection.execute(
+            insert_or(connection, subscriptions, update=("kinds",)).values(
+                show_id=subscription.show,
+                destination_id=destination_id,
+                kinds=subscription.kinds,
+                since_seq=last,
+            )
+        )
+        return Outcome.ADDED if stored is None else Outcome.CHANGED
+
+    @writes
+    async def remove(
+        self, connection: AsyncConnection, destination: Destination, show: ShowId
+    ) -> bool:
+        """Follow a show no more; what was not sent yet expires. False when it was not followed."""
+        destination_id = await find_destination(connection, destination)
+        if destination_id is None:
+            return False
+        removed = await connection.execute(delete(subscriptions).where(*_row(show, destination_id)))
+        of_show = select(updates.c.seq).where(updates.c.show_id == show)
+        await connection.execute(
+            update(deliveries)
+            .where(
+                deliveries.c.destination_id == destination_id,
+                deliveries.c.state.in_((DeliveryState.PENDING, DeliveryState.HELD)),
+                deliveries.c.flight != 1,
+                deliveries.c.update_seq.in_(of_show),
+            )
+            .values(state=DeliveryState.EXPIRED, reason="unsubscribed before it was sent")
+        )
+        return bool(removed.rowcount)
+
+    @reads
+    async def of(self, connection: AsyncConnection, destination: Destination) -> list[Subscription]:
+        """What a destination follows, by show."""
+        destination_id = await find_destination(connection, destination)
+        statement = select(subscriptions).where(subscriptions.c.destination_id == destination_id)
+        rows = await connection.execute(statement.order_by(subscriptions.c.show_id))
+        return [Subscription(destination, row.show_id, row.kinds) for row in rows]
+
+    @reads
+    async def audience(self, connection: AsyncConnection, show: ShowId, kinds: Kinds) -> int:
+        """How many destinations that can be reached want some of these kinds of news of a show."""
+        statement = select(func.count()).select_from(subscriptions)
+        found = statement.where(subscriptions.c.show_id == show, *reachable_and_wants(kinds))
+        return (await connection.execute(found)).scalar_one()
+
+
+def reachable_and_wants(kinds: Kinds) -> tuple[ColumnElement[bool], ...]:
+    """The conditions that a subscription wants some of these kinds, and can be served now."""
+    suspended = exists().where(suspensions.c.destination_id == subscriptions.c.destination_id)
+    stored = type_coerce(subscriptions.c.kinds, WholeNumber)
+    return stored.bitwise_and(bits(kinds)) != 0, ~suspended
+
+
+def _row(show: ShowId, destination_id: int) -> tuple[ColumnElement[bool], ...]:
+    return subscriptions.c.show_id == show, subscriptions.c.destination_id == destination_id
