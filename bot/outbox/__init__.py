@@ -140,7 +140,8 @@ class Outbox:
             return None if self._stopping else self._buffer.popleft()
 
     def _note_idleness(self) -> None:
-        if self._nothing_due and not self._busy:
+        # News that came while the database was asked is not looked at yet.
+        if self._nothing_due and not self._busy and not self._news.is_set():
             self._idle.set()
 
     async def _refill(self) -> bool:

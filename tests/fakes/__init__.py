@@ -1,0 +1,1 @@
+"""Stand-ins for the outside world: real implementations of its seams, with a memory."""

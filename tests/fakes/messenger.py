@@ -1,0 +1,50 @@
+"""A chat platform in memory: keeps what was sent, and fails as it is told to."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bot.message import Message
+from bot.model import Destination
+
+
+@dataclass
+class FakeMessenger:
+    """Accepts messages; `faults` are used up one a send, `gate` holds sends back while closed."""
+
+    faults: list[BaseException | None] = field(default_factory=list)
+    accepted: list[tuple[Destination, tuple[Message, ...]]] = field(default_factory=list)
+    attempts: int = 0
+    most_at_once: int = 0
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
+    _now: int = 0
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    async def send(self, destination: Destination, messages: Sequence[Message]) -> str | None:
+        """Accept or fail, as scripted."""
+        self.attempts += 1
+        self._now += 1
+        self.most_at_once = max(self.most_at_once, self._now)
+        self.entered.set()
+        try:
+            await self.gate.wait()
+            await asyncio.sleep(0)
+            fault = self.faults.pop(0) if self.faults else None
+            if fault:
+                raise fault
+        finally:
+            self._now -= 1
+        self.accepted.append((destination, tuple(messages)))
+        return f"message-{len(self.accepted)}"
+
+    def titles(self, destination: Destination | None = None) -> list[str]:
+        """The first lines of what was accepted, in order, there or anywhere."""
+        return [
+            message.title
+            for to, messages in self.accepted
+            if destination in (None, to)
+            for message in messages
+        ]

@@ -1,0 +1,403 @@
+"""From the log to the messengers: poll, outbox and settling, on both databases."""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bot.app import Engine
+from bot.errors import DestinationLost, MaybeSent, NotSent, Refused, StorageFull
+from bot.model import (
+    ALL_KINDS,
+    DeliveryState,
+    Destination,
+    Kinds,
+    Platform,
+    Subscription,
+    Update,
+    UpdateKind,
+)
+from bot.outbox import IN_FLIGHT
+from bot.outbox.settler import Settler
+from storage.outbox import Deliveries, Settlement
+from storage.store import Storage
+from tests.build import NOW, TODAY, a_retraction, a_show, an_update
+from tests.fakes.clock import FakeClock
+from tests.fakes.messenger import FakeMessenger
+
+HERE = Destination(Platform.TELEGRAM, 1)
+THERE = Destination(Platform.TELEGRAM, 2)
+
+
+class World:
+    """A store with one show, an engine, a platform and a clock."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.clock = FakeClock(NOW)
+        self.chat = FakeMessenger()
+        self.engine = self.new_engine()
+
+    def new_engine(self) -> Engine:
+        return Engine(self.storage, {Platform.TELEGRAM: self.chat}, self.clock)
+
+    async def follow(self, destination: Destination = HERE, kinds: Kinds = ALL_KINDS) -> None:
+        wanted = Subscription(destination, a_show().id, kinds)
+        await self.storage.subscriptions.put(wanted)
+
+    async def publish(self, update: Update) -> Update:
+        return (await self.storage.publishing.publish(update, TODAY)).update
+
+    async def deliver(self) -> None:
+        """Everything that is due now, by a bot that starts and stops."""
+        self.engine = self.new_engine()
+        async with self.engine.delivering():
+            await self.engine.finish()
+
+    async def counts(self) -> dict[str, int]:
+        """The states that occur; they always add up to what was created."""
+        counts = await self.storage.deliveries.counts()
+        assert sum(counts.values()) == await self.storage.fanouts.created()
+        return {str(state): count for state, count in counts.items() if count}
+
+
+@pytest.fixture
+async def world(storage: Storage) -> World:
+    await storage.publishing.load([(1, a_show())], TODAY)
+    return World(storage)
+
+
+async def test_a_fact_reaches_everybody_who_follows_the_show_once(world: World) -> None:
+    await world.follow(HERE)
+    await world.follow(THERE)
+    await world.publish(an_update("renewed"))
+    await world.deliver()
+    await world.deliver()
+    assert world.chat.titles(HERE) == ["RENEWED · All of Us Are Dead, season 2"]
+    assert world.chat.titles(THERE) == world.chat.titles(HERE)
+    assert await world.counts() == {"sent": 2}
+
+
+async def test_a_guess_reaches_nobody(world: World) -> None:
+    await world.follow()
+    await world.publish(an_update("dated", certainty="speculation"))
+    await world.deliver()
+    assert world.chat.attempts == 0
+    assert await world.counts() == {}
+
+
+async def test_a_second_source_is_not_news(world: World) -> None:
+    await world.follow()
+    first = await world.publish(an_update("renewed"))
+    second = await world.publish(an_update("renewed", certainty="reported"))
+    await world.deliver()
+    assert second.also == first.id
+    assert len(world.chat.titles()) == 1
+
+
+async def test_only_the_wanted_kinds_arrive(world: World) -> None:
+    await world.follow(kinds=frozenset({UpdateKind.TRAILER}))
+    await world.publish(an_update("renewed"))
+    await world.publish(an_update("trailer"))
+    await world.deliver()
+    assert world.chat.titles() == ["TRAILER · All of Us Are Dead, season 2"]
+
+
+async def test_what_is_due_together_goes_out_as_one_message_in_order(world: World) -> None:
+    await world.follow()
+    for kind in ("renewed", "dated", "trailer"):
+        await world.publish(an_update(kind))
+    await world.deliver()
+    assert world.chat.attempts == 1
+    assert [title.split(" · ")[0] for title in world.chat.titles()] == [
+        "RENEWED",
+        "DATED",
+        "TRAILER",
+    ]
+
+
+async def test_old_news_is_no_backlog_for_a_new_follower(world: World) -> None:
+    await world.publish(an_update("renewed"))
+    await world.follow()
+    await world.deliver()
+    await world.publish(an_update("trailer"))
+    await world.deliver()
+    assert world.chat.titles() == ["TRAILER · All of Us Are Dead, season 2"]
+
+
+async def test_a_failed_send_is_tried_again_after_a_wait_and_not_before(world: World) -> None:
+    await world.follow()
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [NotSent("the network is down")]
+    await world.deliver()
+    await world.deliver()
+    assert world.chat.attempts == 1
+    assert await world.counts() == {"pending": 1}
+    world.clock.pass_by(seconds=7)
+    await world.deliver()
+    assert await world.counts() == {"sent": 1}
+
+
+async def test_the_wait_a_platform_asks_for_is_kept(world: World) -> None:
+    await world.follow()
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [NotSent("too many requests", retry_after=600)]
+    await world.deliver()
+    world.clock.pass_by(seconds=599)
+    await world.deliver()
+    assert world.chat.attempts == 1
+    world.clock.pass_by(seconds=1)
+    await world.deliver()
+    assert world.chat.attempts == 2
+
+
+async def test_an_unknown_error_ends_in_failed_with_its_reason(world: World) -> None:
+    await world.follow()
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [RuntimeError(f"surprise {n}") for n in range(9)]
+    for _ in range(9):
+        await world.deliver()
+        world.clock.pass_by(days=1)
+    assert world.chat.attempts == 5
+    assert await world.counts() == {"failed": 1}
+    (failure,) = await world.storage.deliveries.failures(10)
+    assert (failure.destination, failure.reason) == (HERE, "surprise 4")
+
+
+async def test_what_is_refused_for_good_fails_at_once(world: World) -> None:
+    await world.follow()
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [Refused("the message is empty")]
+    await world.deliver()
+    assert await world.counts() == {"failed": 1}
+
+
+async def test_after_three_doubtful_sends_it_is_uncertain(world: World) -> None:
+    await world.follow()
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [MaybeSent("no answer")] * 3
+    for _ in range(4):
+        await world.deliver()
+        world.clock.pass_by(hours=1)
+    assert world.chat.attempts == 3
+    assert await world.counts() == {"uncertain": 1}
+
+
+async def test_a_lost_chat_is_suspended_and_its_news_kept_for_its_return(world: World) -> None:
+    await world.follow()
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [DestinationLost("the bot was blocked")]
+    await world.deliver()
+    await world.publish(an_update("trailer"))
+    await world.deliver()
+    assert await world.counts() == {"held": 1}
+    assert await world.storage.destinations.resume(HERE, world.clock())
+    await world.deliver()
+    assert world.chat.titles() == ["RENEWED · All of Us Are Dead, season 2"]
+
+
+async def test_one_failing_chat_holds_up_nobody_else(world: World) -> None:
+    for chat in range(1, 21):
+        await world.follow(Destination(Platform.TELEGRAM, chat))
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [NotSent("slow"), None, NotSent("slow")]
+    await world.deliver()
+    assert await world.counts() == {"sent": 18, "pending": 2}
+
+
+async def test_few_messages_are_in_flight_at_a_time(world: World) -> None:
+    for chat in range(1, 51):
+        await world.follow(Destination(Platform.TELEGRAM, chat))
+    await world.publish(an_update("renewed"))
+    world.chat.gate.clear()
+    async with world.engine.delivering():
+        await world.engine.poll()
+        async with asyncio.timeout(10):
+            while world.chat.attempts < IN_FLIGHT:
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.05)
+        assert world.chat.attempts == IN_FLIGHT
+        world.chat.gate.set()
+        await world.engine.finish()
+    assert len(world.chat.accepted) == 50
+    assert world.chat.most_at_once == IN_FLIGHT
+
+
+async def test_a_retraction_reaches_exactly_those_who_got_the_mistake(world: World) -> None:
+    await world.follow(HERE)
+    wrong = await world.publish(an_update("dated", date="2027-03-03"))
+    await world.deliver()
+    await world.follow(THERE)
+    await world.publish(a_retraction(wrong, reason="Netflix named another day"))
+    await world.deliver()
+    assert world.chat.titles(HERE)[1:] == [
+        "CORRECTION · All of Us Are Dead, season 2: the date 3 March 2027 is withdrawn"
+    ]
+    assert world.chat.titles(THERE) == []
+
+
+async def test_what_is_retracted_before_it_was_sent_is_never_sent(world: World) -> None:
+    await world.follow()
+    wrong = await world.publish(an_update("dated"))
+    await world.publish(a_retraction(wrong))
+    await world.deliver()
+    assert world.chat.titles() == []
+    assert await world.counts() == {}
+
+
+async def test_what_is_retracted_while_it_waits_for_a_retry_is_never_sent(world: World) -> None:
+    await world.follow()
+    wrong = await world.publish(an_update("dated"))
+    world.chat.faults = [NotSent("later")]
+    await world.deliver()
+    await world.publish(a_retraction(wrong))
+    world.clock.pass_by(hours=1)
+    await world.deliver()
+    assert world.chat.titles() == []
+    assert await world.counts() == {"expired": 1}
+
+
+async def test_what_is_corrected_before_it_was_sent_is_replaced(world: World) -> None:
+    await world.follow()
+    wrong = await world.publish(an_update("dated", date="2027-03-03"))
+    right = an_update("dated", date="2027-03-04", supersedes=wrong.id, reason="a slip")
+    await world.publish(right)
+    await world.deliver()
+    assert world.chat.titles() == [
+        "CORRECTION · All of Us Are Dead, season 2: the date 4 March 2027 "
+        "(we said the date 3 March 2027)"
+    ]
+    assert await world.counts() == {"sent": 1, "expired": 1}
+
+
+async def test_unsubscribing_stops_what_was_not_sent_yet(world: World) -> None:
+    await world.follow()
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [NotSent("later")]
+    await world.deliver()
+    await world.storage.subscriptions.remove(HERE, a_show().id)
+    world.clock.pass_by(hours=1)
+    await world.deliver()
+    assert await world.counts() == {"expired": 1}
+
+
+async def test_a_platform_that_is_off_keeps_its_news(world: World) -> None:
+    elsewhere = Destination(Platform.DISCORD, 7)
+    await world.follow(elsewhere)
+    await world.publish(an_update("renewed"))
+    await world.deliver()
+    assert await world.counts() == {"pending": 1}
+
+
+async def test_a_stop_settles_what_is_in_flight_and_gives_back_the_rest(world: World) -> None:
+    for chat in range(1, 11):
+        await world.follow(Destination(Platform.TELEGRAM, chat))
+    await world.publish(an_update("renewed"))
+    world.chat.gate.clear()
+    async with world.engine.delivering():
+        await world.engine.poll()
+        await world.chat.entered.wait()
+        asyncio.get_running_loop().call_later(0.05, world.chat.gate.set)
+    sent = len(world.chat.accepted)
+    assert sent == IN_FLIGHT
+    assert await world.counts() == {"sent": sent, "pending": 10 - sent}
+    await world.deliver()
+    assert sorted(to.chat_id for to, _ in world.chat.accepted) == list(range(1, 11))
+
+
+async def test_what_a_crashed_bot_had_claimed_goes_out_at_the_next_start(world: World) -> None:
+    await world.follow()
+    await world.publish(an_update("renewed"))
+    await world.engine.poll()
+    (job,) = await world.storage.fanouts.open_jobs()
+    await world.storage.fanouts.expand(job, 100)
+    claimed = await world.storage.deliveries.claim(world.clock(), dt.timedelta(hours=1), 100)
+    assert len(claimed) == 1
+    await world.deliver()
+    assert await world.counts() == {"sent": 1}
+
+
+async def test_news_that_comes_while_the_bot_sleeps_goes_out_at_once(world: World) -> None:
+    await world.follow()
+    async with world.engine.delivering():
+        await world.engine.finish()
+        await world.publish(an_update("renewed"))
+        async with asyncio.timeout(10):
+            await world.engine.finish()
+    assert len(world.chat.titles()) == 1
+
+
+async def test_a_clock_set_back_delays_nothing(world: World) -> None:
+    await world.follow()
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [NotSent("later")]
+    await world.deliver()
+    world.clock.pass_by(days=-1)
+    await world.storage.deliveries.shift(dt.timedelta(days=-1))
+    world.clock.pass_by(seconds=7)
+    await world.deliver()
+    assert await world.counts() == {"sent": 1}
+
+
+class _FullDisk(Deliveries):
+    """Deliveries on a disk that is full for the first settles; everything else is real."""
+
+    def __init__(self, storage: Storage, refusals: int) -> None:
+        super().__init__(storage.database)
+        self.refusals = refusals
+
+    async def settle(self, done: object) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise StorageFull("The disk is full.")
+        await super().settle(done)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def _quick_settler(
+    world: World, refusals: int, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Settler]:
+    monkeypatch.setattr("bot.outbox.settler.PAUSE", 0.01)
+    yield Settler(_FullDisk(world.storage, refusals))
+
+
+async def test_an_outcome_is_kept_until_the_full_disk_takes_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.follow()
+    await world.publish(an_update("renewed"))
+    await world.engine.poll()
+    (job,) = await world.storage.fanouts.open_jobs()
+    await world.storage.fanouts.expand(job, 100)
+    (parcel,) = await world.storage.deliveries.claim(NOW, dt.timedelta(hours=1), 100)
+    outcome = Settlement(parcel.deliveries[0], DeliveryState.SENT, NOW)
+    async with _quick_settler(world, 3, monkeypatch) as settler, asyncio.timeout(10):
+        await settler.settle([outcome])
+    assert await world.counts() == {"sent": 1}
+
+
+async def test_outcomes_that_arrive_while_the_writer_is_busy_are_written_together(
+    world: World,
+) -> None:
+    written: list[int] = []
+
+    class Counting(Deliveries):
+        async def settle(self, done: object) -> None:
+            written.append(len(done))  # type: ignore[arg-type]
+            await super().settle(done)  # type: ignore[arg-type]
+
+    for chat in range(1, 9):
+        await world.follow(Destination(Platform.TELEGRAM, chat))
+    await world.publish(an_update("renewed"))
+    await world.engine.poll()
+    (job,) = await world.storage.fanouts.open_jobs()
+    await world.storage.fanouts.expand(job, 100)
+    parcels = await world.storage.deliveries.claim(NOW, dt.timedelta(hours=1), 100)
+    settler = Settler(Counting(world.storage.database))
+    outcomes = [Settlement(one.deliveries[0], DeliveryState.SENT, NOW) for one in parcels]
+    await asyncio.gather(*(settler.settle([outcome]) for outcome in outcomes))
+    assert await world.counts() == {"sent": 8}
+    assert sum(written) == 8
+    assert len(written) <= 2
