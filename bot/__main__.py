@@ -6,7 +6,7 @@ from typing import Final
 import typer
 
 from bot.cli import curating, operating, running
-from bot.cli.console import REFUSED, tell
+from bot.cli.console import REFUSED, accept_any_text, tell
 from bot.errors import CliffhangerError
 from bot.text import clean
 
@@ -36,6 +36,7 @@ app.add_typer(operating.db, name="db")
 
 def main() -> None:
     """Run the command line: 0 done, 1 refused with a reason on standard error, 2 wrong usage."""
+    accept_any_text()
     try:
         app()
     except CliffhangerError as error:

@@ -97,7 +97,7 @@ async def run(settings: Settings, front: Front, told: Told) -> None:
     """Run the bot in the terminal until the end of input, Ctrl-C or SIGTERM."""
     _check_platforms(settings)
     path = file_of(settings.database_url.get_secret_value())
-    with only_bot(path), _stop_signals() as stopping:
+    with _stop_signals() as stopping, only_bot(path):
         async with opened(settings, told, bot=True) as storage:
             messengers = {Platform.TERMINAL: TerminalMessenger(front.show)}
             engine = Engine(storage, messengers, utc_now)

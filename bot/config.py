@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         names = [name.strip() for name in value.split(",") if name.strip()]
         for name in names:
             platform, _, user = name.partition(":")
-            if platform not in ("discord", "telegram") or not user.isdigit():
+            if platform not in ("discord", "telegram") or not (user.isascii() and user.isdigit()):
                 raise ValueError("is a list such as discord:123456789,telegram:987654321")
         return frozenset(names)
 

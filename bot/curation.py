@@ -99,7 +99,10 @@ def _speaks_for(speaker: str, name: str) -> bool:
 
 def _at(url: str | None, domain: str) -> bool:
     """Whether an address is on a domain or below it; `variety.com.evil.io` is not."""
-    host = urlsplit(url).hostname if url else None
+    try:
+        host = urlsplit(url).hostname if url else None
+    except ValueError:  # not an address at all; the format's check says so
+        return False
     return host is not None and (host == domain or host.endswith("." + domain))
 
 
@@ -228,6 +231,8 @@ def _check_references(update: Update, context: Context) -> None:
             raise BadRecord("reason", "a correction says why.")
         if key_of(valid[update.supersedes]) != key_of(update):
             raise BadRecord("supersedes", "a correction is about the same season and part.")
+        if valid[update.supersedes].confirmed and not update.confirmed:
+            raise BadRecord("supersedes", "a guess cannot take the place of a confirmed fact.")
 
 
 def _check_retraction(update: Update, context: Context) -> None:
@@ -241,6 +246,12 @@ def _check_retraction(update: Update, context: Context) -> None:
         raise BadRecord("retracts", "a retraction cannot be retracted: publish the fact again.")
     if any(other.retracts == target.id for other in context.log):
         raise BadRecord("retracts", f"{target.id} is retracted already.")
+    if update.kind is not UpdateKind.RETRACTED:
+        raise BadRecord("kind", "an update that takes another one back is of the kind 'retracted'.")
+    if key_of(target) != key_of(update):
+        raise BadRecord("season", "a retraction is about the season and part of its target.")
+    if target.confirmed and not update.confirmed:
+        raise BadRecord("certainty", "a guess cannot take back a confirmed fact.")
     if not update.reason:
         raise BadRecord("reason", "a retraction says why.")
 

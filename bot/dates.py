@@ -134,10 +134,19 @@ def _parse(text: str) -> ReleaseDate:
     precision = _precision(match["part"], match["day"], open_end=match["tail"] == "/..")
     if precision is None:
         raise BadRecord("date", f"{shown!r} has no such month or part of a year. {HELP}")
+    _check_tail(int(match["part"] or 0), match["tail"], shown)
     lower, upper = _bounds(text, shown)
     if not FIRST_YEAR <= lower.year <= LAST_YEAR:
         raise BadRecord("date", f"the year of {shown!r} is not {FIRST_YEAR} to {LAST_YEAR}.")
     return ReleaseDate(text, precision, lower, upper, approximate=match["tail"] == "~")
+
+
+def _check_tail(part: int, tail: str | None, shown: str) -> None:
+    """EDTF has no approximate parts of a year, and of the open ones only the seasons."""
+    if tail == "~" and part > 12:
+        raise BadRecord("date", f"{shown!r}: a part of a year is vague by itself; leave out the ~.")
+    if tail == "/.." and part > 24:
+        raise BadRecord("date", f"{shown!r} is not EDTF: write the first month, as in 2026-07/..")
 
 
 def _precision(part: str | None, day: str | None, *, open_end: bool) -> Precision | None:
@@ -156,10 +165,10 @@ def _bounds(text: str, shown: str) -> tuple[date, date | None]:
 
     try:
         value = parse_edtf(text)
-    except EDTFParseException as error:
+        upper = None if text.endswith("/..") else _day(value.upper_strict())
+        return _day(value.lower_strict()), upper
+    except (EDTFParseException, ValueError) as error:  # edtf lets 2023-02-29 and the year 0 pass
         raise BadRecord("date", f"{shown!r} does not exist in the calendar. {HELP}") from error
-    upper = None if text.endswith("/..") else _day(value.upper_strict())
-    return _day(value.lower_strict()), upper
 
 
 def _day(value: time.struct_time) -> date:

@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bot.errors import CliffhangerError
@@ -44,5 +44,6 @@ def _take(handle: int) -> None:
             "DATABASE_URL to another database. Commands such as `cliffhanger publish` work beside "
             "it."
         ) from None
-    os.truncate(handle, 0)
-    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+    with suppress(OSError):  # the name is for people; a full disk does not matter here
+        os.truncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)

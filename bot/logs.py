@@ -15,7 +15,7 @@ _MASK: Final = "[secret]"
 _SECRETS: Final = re.compile(
     r"\d{6,}:[A-Za-z0-9_-]{30,}"  # a Telegram token
     r"|[A-Za-z0-9_-]{23,28}\.[A-Za-z0-9_-]{6,7}\.[A-Za-z0-9_-]{27,}"  # a Discord token
-    r"|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)"  # user and password of an address
+    r"|(?<=://)[^/@\s:]*:\S+(?=@)"  # user and password of an address
 )
 
 
@@ -67,15 +67,16 @@ class Redactor:
         self, _logger: Any, _method: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         """Mask the secrets of one line, and keep it one line."""
-        return {key: self._masked(value) for key, value in event.items()}
+        return {key: self._masked(key, value) for key, value in event.items()}
 
-    def _masked(self, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value if isinstance(value, int | float | bool | None) else self.mask(repr(value))
-        return self.mask(value)
+    def _masked(self, key: str, value: Any) -> Any:
+        if isinstance(value, int | float | bool | None):
+            return value
+        text = self._mask(value if isinstance(value, str) else repr(value))
+        # Only a traceback may have several lines: other text could pass for a line of the log.
+        return "\n".join(map(clean, text.split("\n"))) if key == "exception" else clean(text)
 
-    def mask(self, text: str) -> str:
-        """The text without secrets."""
+    def _mask(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, _MASK)
-        return "\n".join(clean(part) for part in _SECRETS.sub(_MASK, text).split("\n"))
+        return _SECRETS.sub(_MASK, text)

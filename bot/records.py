@@ -56,9 +56,13 @@ def _plain(text: str) -> str:
 def _https(url: str) -> str:
     _plain(url)
     parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or " " in url:
+    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or len(url.split()) > 1:
         raise ValueError("is not a plain https address, such as https://example.com/news")
     return url
+
+
+def _value(text: str) -> str:
+    return _https(text) if text.startswith("http") else _plain(text)
 
 
 def _slug(text: str) -> str:
@@ -77,7 +81,10 @@ def _ulid(text: str) -> str:
 def _utc(moment: dt.datetime) -> dt.datetime:
     if moment.tzinfo is None:
         raise ValueError("has no time zone; end it with Z")
-    utc = moment.astimezone(dt.UTC)
+    try:
+        utc = moment.astimezone(dt.UTC)
+    except OverflowError:
+        raise ValueError("is not a moment of the years 1 to 9999") from None
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 
@@ -155,7 +162,7 @@ class UpdateRecord(_Versioned):
     season: Annotated[int, Field(ge=1, le=9999)] | None = None
     part: Annotated[int, Field(ge=1, le=99)] | None = None
     kind: UpdateKind
-    value: Annotated[str, Field(max_length=2000), AfterValidator(_plain)] | None = None
+    value: Annotated[str, Field(max_length=2000), AfterValidator(_value)] | None = None
     date: Annotated[DateRecord | None, BeforeValidator(_date_object)] = None
     certainty: Certainty
     speaker: Name | None = None
@@ -227,7 +234,7 @@ def _json_object(line: str) -> dict[str, Any]:
 
 def _bad(error: ValidationError) -> BadRecord:
     first = error.errors(include_url=False, include_context=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
+    field = clean(shorten(".".join(str(part) for part in first["loc"]), 80))
     problem = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         problem = "there is no such field; check its spelling"

@@ -110,8 +110,10 @@ class SeasonState:
 
     def after(self, updates: Iterable[Update]) -> "SeasonState":
         """The state once `updates`, later in the log, are read as well."""
-        log = self.log + tuple(update for update in updates if concerns(update, self.key))
-        return SeasonState(self.key, log, _know(in_force(log)))
+        log = self.log + tuple(update for update in updates if _matters(update, self.key))
+        return SeasonState(
+            self.key, log, _know([one for one in in_force(log) if concerns(one, self.key)])
+        )
 
 
 def concerns(update: Update, key: SeasonKey) -> bool:
@@ -119,6 +121,11 @@ def concerns(update: Update, key: SeasonKey) -> bool:
     if (update.show, update.season) != (key.show, key.season):
         return False
     return update.part == key.part or (update.part is None and update.kind in _WHOLE_SEASON)
+
+
+def _matters(update: Update, key: SeasonKey) -> bool:
+    # A part follows the orders of its whole season, and so what takes them back.
+    return concerns(update, key) or bool(update.retracts or update.supersedes)
 
 
 def key_of(update: Update) -> SeasonKey:
@@ -225,7 +232,8 @@ def same_fact(update: Update, log: Sequence[Update]) -> Update | None:
         change = update.date.value.change_from(_or_none(known.date))
         return known.dated if change is Change.UNCHANGED else None
     if update.kind is UpdateKind.POSTPONED:
-        return known.dated if known.stage is Stage.POSTPONED else None
+        off = known.dated and known.dated.kind is UpdateKind.POSTPONED
+        return known.dated if off else None
     candidates = in_force([known_update for known_update in log if known_update.confirmed])
     if update.kind in _ORDERS:
         current = known.order

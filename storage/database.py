@@ -10,6 +10,7 @@ import functools
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
@@ -43,6 +44,8 @@ _PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
+    # Without it INSERT OR REPLACE deletes past the trigger that refuses DELETE.
+    "PRAGMA recursive_triggers = ON",
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cell_size_check = ON",
 )
@@ -77,7 +80,7 @@ def append_only(dialect: str, table: str) -> list[str]:
     return [
         f"CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
         f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$",
-        f"CREATE TRIGGER {table}_refuse BEFORE UPDATE OR DELETE ON {table} "
+        f"CREATE TRIGGER {table}_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
         f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_refuse()",
     ]
 
@@ -94,6 +97,8 @@ class Database:
         self.url = _driver_url(url)
         self.path = file_of(url)
         self._lock = asyncio.Lock()
+        self._reading_now: set[asyncio.Future[Any]] = set()
+        self._closed = False
         self._checkpoints = checkpoints
         self._writer = self._engine(pool_size=1, immediate=True)
         self._readers = self._engine(pool_size=4, immediate=False)
@@ -113,10 +118,15 @@ class Database:
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run reading statements on a connection of their own; raises `StorageError`."""
-        return await _to_its_end(self._reading(work))
+        self._check_open()
+        reading = asyncio.ensure_future(self._reading(work))
+        self._reading_now.add(reading)
+        reading.add_done_callback(self._reading_now.discard)
+        return await _to_its_end(reading)
 
     async def _unit(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         async with self._lock:
+            self._check_open()
             try:
                 async with self._writer.begin() as connection:
                     return await work(connection)
@@ -136,8 +146,16 @@ class Database:
 
     async def _close(self) -> None:
         async with self._lock:
+            self._closed = True
+            if self._reading_now:
+                await asyncio.wait(self._reading_now)
             await self._readers.dispose()
             await self._writer.dispose()
+
+    def _check_open(self) -> None:
+        # A connection that is opened after the others were closed would never be.
+        if self._closed:
+            raise StorageError(f"The database {self.shown} is closed already.")
 
     def _engine(self, *, pool_size: int, immediate: bool) -> AsyncEngine:
         options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0}
@@ -240,14 +258,15 @@ def reads(
     return reading
 
 
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+async def _to_its_end(work: Awaitable[T]) -> T:
     """Run to the end even when the caller is cancelled, then let the cancellation go on."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         while not task.done():
-            await asyncio.wait([task])
+            with suppress(asyncio.CancelledError):  # cancelled again: the answer is the same
+                await asyncio.wait([task])
         raise
 
 
@@ -310,7 +329,8 @@ def back_up(source: Path, target: Path) -> None:
 
 def check_file(path: Path) -> None:
     """Check that a SQLite database is sound; raises `StorageUnusable` with what was found."""
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    connection = sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)
     try:
         found = [row[0] for row in connection.execute("PRAGMA integrity_check(5)")]
         orphans = connection.execute("PRAGMA foreign_key_check").fetchmany(5)

@@ -9,9 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.model import DeliveryState, Destination, Platform
 from storage.database import Database, insert_or, reads, writes
 from storage.schema import (
+    LANDED,
     deliveries,
     destinations,
     fanouts,
+    on_its_way,
     subscriptions,
     suspensions,
     updates,
@@ -29,7 +31,13 @@ class Destinations:
     async def suspend(
         self, connection: AsyncConnection, destination_id: int, reason: str, now: dt.datetime
     ) -> None:
-        """Stop sending there for now: its subscriptions stay, what was due is held."""
+        """Stop sending there for now: its subscriptions stay, what was due is held.
+
+        What is on its way is left to its own outcome; a destination forgotten meanwhile to itself.
+        """
+        known = select(destinations.c.id).where(destinations.c.id == destination_id)
+        if await connection.scalar(known) is None:
+            return
         values = {"destination_id": destination_id, "reason": reason, "since": now}
         await connection.execute(insert_or(connection, suspensions).values(values))
         await connection.execute(
@@ -37,6 +45,7 @@ class Destinations:
             .where(
                 deliveries.c.destination_id == destination_id,
                 deliveries.c.state == DeliveryState.PENDING,
+                ~on_its_way(),
             )
             .values(state=DeliveryState.HELD, reason=reason)
         )
@@ -58,7 +67,7 @@ class Destinations:
                 deliveries.c.destination_id == destination_id,
                 deliveries.c.state == DeliveryState.HELD,
             )
-            .values(state=DeliveryState.PENDING, due_at=now, flight=0)
+            .values(state=DeliveryState.PENDING, due_at=now, flight=LANDED)
         )
         return True
 

@@ -7,14 +7,25 @@ job's progress mark are one unit of work too. So a kill at any point neither los
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import Row, Select, func, insert, literal, select, update
+from sqlalchemy import (
+    Executable,
+    Insert,
+    Select,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.model import DeliveryState, Kinds, Seq, ShowId, UpdateKind
-from storage.database import Database, insert_or, reads, writes
+from storage.database import Database, WholeNumber, insert_or, reads, writes
 from storage.outbox import was_sent
-from storage.schema import counters, deliveries, fanouts, subscriptions, updates
+from storage.schema import bits, counters, deliveries, fanouts, subscriptions, updates
 from storage.subscriptions import reachable_and_wants
 
 _CURSOR = "fanout"
@@ -96,27 +107,25 @@ class Fanouts:
 
         Returns how many were created; the job is done when nobody is left.
         """
-        open_job = select(fanouts).where(fanouts.c.update_seq == seq, fanouts.c.done == 0)
-        job = (await connection.execute(open_job)).first()
+        job = (await connection.execute(_OPEN_JOB, {"seq": seq})).first()
         if job is None:
             return 0
-        audience = _told_of(job) if job.retracts_seq else _followers(job)
-        after = audience.where(audience.selected_columns[0] > job.mark)
-        ahead = after.order_by(audience.selected_columns[0]).limit(chunk).subquery()
-        counted = select(func.max(ahead.c.destination_id), func.count()).select_from(ahead)
-        mark, found = (await connection.execute(counted)).one()
+        steps = _TOLD_OF if job.retracts_seq else _FOLLOWERS
+        given = {
+            "seq": seq,
+            "show": job.show_id,
+            "wanted": bits(job.kinds),
+            "taken_back": job.retracts_seq,
+            "due": job.due_at,
+            "mark": job.mark,
+            "chunk": chunk,
+        }
+        upper, found = (await connection.execute(steps.ahead, given)).one()
         created = 0
         if found:
-            created = await _create(connection, job, after, mark)
-        await connection.execute(
-            update(fanouts)
-            .where(fanouts.c.update_seq == seq)
-            .values(
-                mark=mark or job.mark,
-                created=fanouts.c.created + created,
-                done=int(found < chunk),
-            )
-        )
+            created = (await connection.execute(steps.create, {**given, "upper": upper})).rowcount
+        moved = {"upper": upper or job.mark, "created": created, "done": int(found < chunk)}
+        await connection.execute(_PROGRESS, {"seq": seq, **moved})
         return created
 
     @reads
@@ -156,34 +165,58 @@ def _row(job: Job, now: dt.datetime) -> dict[str, object]:
     }
 
 
-def _followers(job: Row[tuple[object, ...]]) -> Select[tuple[int]]:
-    """Who followed the show, for this kind of news, when the update was published."""
-    return select(subscriptions.c.destination_id).where(
-        subscriptions.c.show_id == job.show_id,
-        subscriptions.c.since_seq < job.update_seq,
-        *reachable_and_wants(job.kinds),
+# Built once: putting these statements together for each chunk costs more than running them.
+
+_OPEN_JOB: Final = select(fanouts).where(
+    fanouts.c.update_seq == bindparam("seq"), fanouts.c.done == 0
+)
+_PROGRESS: Final = (
+    update(fanouts)
+    .where(fanouts.c.update_seq == bindparam("seq"))
+    .values(
+        mark=bindparam("upper"),
+        created=fanouts.c.created + bindparam("created", type_=WholeNumber),
+        done=bindparam("done"),
     )
+)
 
 
-def _told_of(job: Row[tuple[object, ...]]) -> Select[tuple[int]]:
-    """Who got the update that is taken back, or may have got it."""
-    return select(deliveries.c.destination_id).where(
-        deliveries.c.update_seq == job.retracts_seq, was_sent()
-    )
+@dataclass(frozen=True)
+class _Steps:
+    """How one kind of job is expanded: who is next, and their deliveries."""
+
+    ahead: Executable
+    create: Insert
 
 
-async def _create(
-    connection: AsyncConnection,
-    job: Row[tuple[object, ...]],
-    audience: Select[tuple[int]],
-    mark: int,
-) -> int:
-    chosen = audience.where(audience.selected_columns[0] <= mark)
-    rows = chosen.add_columns(
-        literal(job.update_seq),
-        literal(str(DeliveryState.PENDING)),
-        literal(job.due_at, fanouts.c.due_at.type),
+def _steps(audience: Select[Any]) -> _Steps:
+    """The statements for an audience: destination ids, in any order."""
+    (destination,) = audience.selected_columns
+    after = audience.where(destination > bindparam("mark", type_=WholeNumber))
+    ahead = after.order_by(destination).limit(bindparam("chunk")).subquery()
+    rows = after.where(destination <= bindparam("upper", type_=WholeNumber)).add_columns(
+        bindparam("seq", type_=WholeNumber),
+        literal_column(f"'{DeliveryState.PENDING}'"),
+        bindparam("due", type_=deliveries.c.due_at.type),
     )
     columns = ("destination_id", "update_seq", "state", "due_at")
-    done = await connection.execute(insert(deliveries).from_select(columns, rows))
-    return done.rowcount
+    return _Steps(
+        select(func.max(ahead.c.destination_id), func.count()).select_from(ahead),
+        insert(deliveries).from_select(columns, rows),
+    )
+
+
+_FOLLOWERS: Final = _steps(
+    # Who followed the show, for this kind of news, when the update was published.
+    select(subscriptions.c.destination_id).where(
+        subscriptions.c.show_id == bindparam("show"),
+        subscriptions.c.since_seq < bindparam("seq", type_=WholeNumber),
+        *reachable_and_wants(bindparam("wanted", type_=WholeNumber)),
+    )
+)
+_TOLD_OF: Final = _steps(
+    # Who got the update that is taken back, or may have got it.
+    select(deliveries.c.destination_id).where(
+        deliveries.c.update_seq == bindparam("taken_back"), was_sent()
+    )
+)

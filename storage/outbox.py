@@ -3,26 +3,27 @@
 import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final
 
-from sqlalchemy import ColumnElement, bindparam, case, func, literal, select, type_coerce, update
+from sqlalchemy import ColumnElement, bindparam, func, literal, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.model import Delivery, DeliveryState, Destination, Seq
 from storage.database import Database, WholeNumber, reads, writes
 from storage.destinations import to_destination
-from storage.schema import deliveries, destinations, updates
+from storage.schema import (
+    LANDED,
+    Flight,
+    deliveries,
+    destinations,
+    fanouts,
+    on_its_way,
+    updates,
+)
 
+_REACHED: Final = (DeliveryState.SENT, DeliveryState.UNCERTAIN)
 _PENDING: Final = deliveries.c.state == DeliveryState.PENDING
-
-
-class Flight(IntEnum):
-    """Whether a delivery may have reached its destination before it is settled."""
-
-    GROUNDED = 0
-    OPEN = 1
-    LOST = 2
+_TAKE_OFF: Final = deliveries.c.flight.bitwise_or(Flight.OPEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Deliveries:
         taken = await connection.execute(
             update(deliveries)
             .where(_PENDING, deliveries.c.due_at <= now, deliveries.c.destination_id.in_(chosen))
-            .values(due_at=now + lease, attempts=deliveries.c.attempts + 1, flight=Flight.OPEN)
+            .values(due_at=now + lease, attempts=deliveries.c.attempts + 1, flight=_TAKE_OFF)
             .returning(deliveries.c.update_seq, deliveries.c.destination_id, deliveries.c.attempts)
         )
         claimed = [Delivery(Seq(seq), to, attempts) for seq, to, attempts in taken]
@@ -102,9 +103,7 @@ class Deliveries:
     async def release(self, connection: AsyncConnection, now: dt.datetime) -> int:
         """Make everything that an earlier process had claimed due now; it may have been sent."""
         freed = await connection.execute(
-            update(deliveries)
-            .where(_PENDING, deliveries.c.flight == Flight.OPEN)
-            .values(due_at=now, flight=Flight.LOST)
+            update(deliveries).where(_PENDING, on_its_way()).values(due_at=now, flight=Flight.LOST)
         )
         return freed.rowcount
 
@@ -119,10 +118,15 @@ class Deliveries:
 
     @writes
     async def shift(self, connection: AsyncConnection, by: dt.timedelta) -> int:
-        """Move every pending due time after the clock was set: waits stay as long as they were."""
+        """Move every pending due time after the clock was set: waits stay as long as they were.
+
+        What is still to be expanded moves too.
+        """
         step = literal(by // dt.timedelta(milliseconds=1), WholeNumber)
         later = type_coerce(deliveries.c.due_at, WholeNumber) + step
         moved = await connection.execute(update(deliveries).where(_PENDING).values(due_at=later))
+        later = type_coerce(fanouts.c.due_at, WholeNumber) + step
+        await connection.execute(update(fanouts).where(fanouts.c.done == 0).values(due_at=later))
         return moved.rowcount
 
     @reads
@@ -156,6 +160,26 @@ class Deliveries:
         return (await connection.execute(statement)).scalar_one()
 
     @reads
+    async def arrived(
+        self, connection: AsyncConnection, destination_id: int, update_id: str
+    ) -> bool:
+        """Whether an update reached this destination, or an earlier attempt may have.
+
+        For whoever has claimed what is due there: an attempt under way is not counted.
+        """
+        maybe = deliveries.c.flight.bitwise_and(Flight.LOST) != 0
+        statement = (
+            select(deliveries.c.update_seq)
+            .join(updates, updates.c.seq == deliveries.c.update_seq)
+            .where(
+                deliveries.c.destination_id == destination_id,
+                updates.c.id == update_id,
+                deliveries.c.state.in_(_REACHED) | maybe,
+            )
+        )
+        return (await connection.execute(statement)).first() is not None
+
+    @reads
     async def failures(self, connection: AsyncConnection, limit: int) -> list[Failure]:
         """The last deliveries that did not arrive, newest first."""
         bad = (DeliveryState.FAILED, DeliveryState.UNCERTAIN)
@@ -182,8 +206,7 @@ class Deliveries:
 
 def was_sent() -> ColumnElement[bool]:
     """The condition that a delivery reached its destination, or may have."""
-    reached = (DeliveryState.SENT, DeliveryState.UNCERTAIN)
-    return deliveries.c.state.in_(reached) | (deliveries.c.flight > Flight.GROUNDED)
+    return deliveries.c.state.in_(_REACHED) | (deliveries.c.flight > Flight.GROUNDED)
 
 
 async def _parcels(connection: AsyncConnection, claimed: list[Delivery]) -> list[Parcel]:
@@ -206,14 +229,14 @@ _AT: Final = bindparam("at", type_=deliveries.c.due_at.type)
 _GIVE_BACK: Final = _THIS.values(
     due_at=_AT,
     attempts=deliveries.c.attempts - 1,
-    flight=case((deliveries.c.attempts == 1, Flight.GROUNDED), else_=Flight.LOST),
+    flight=LANDED,
 )
 _SETTLE: Final = (
     _THIS.values(
         state=bindparam("new_state"),
         due_at=func.coalesce(bindparam("new_due", type_=deliveries.c.due_at.type),
                              deliveries.c.due_at),
-        flight=bindparam("new_flight"),
+        flight=LANDED.bitwise_or(bindparam("new_flight")),
         message_id=bindparam("new_message_id"),
         reason=bindparam("new_reason"),
         settled_at=_AT,

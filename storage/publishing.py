@@ -84,7 +84,7 @@ class Publishing:
 
         Raises `BadLine` for the first record that may not be stored.
         """
-        shows = [record for _, record in records if isinstance(record, Show)]
+        shows = _shows(records)
         changed = await put_shows(connection, shows) if shows else 0
         lines = [(line, record) for line, record in records if isinstance(record, Update)]
         batch = _Batch(self._trust, today)
@@ -106,6 +106,19 @@ class Publishing:
         context = Context(found[draft.show], log, self._trust, today)
         update = _ready(draft, context)
         return Prepared(context.show, tuple(log), update, quiet_reason(update, today))
+
+
+def _shows(records: Sequence[Numbered]) -> list[Show]:
+    lines: dict[ShowId, int] = {}
+    shows = []
+    for line, record in records:
+        if isinstance(record, Show):
+            if record.id in lines:
+                first = lines[record.id]
+                raise BadLine(line, BadRecord("id", f"{record.id} stands on line {first} as well."))
+            lines[record.id] = line
+            shows.append(record)
+    return shows
 
 
 class _Batch:

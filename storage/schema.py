@@ -11,11 +11,13 @@ counters                      the last `seq`, the poll's cursor, the catalogue's
 """
 
 import datetime as dt
+from enum import IntFlag
 from typing import Any, Final
 
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    ColumnElement,
     Dialect,
     ForeignKey,
     Index,
@@ -68,6 +70,17 @@ class KindSet(TypeDecorator[Kinds]):
     def process_result_value(self, value: Any, dialect: Dialect) -> Kinds | None:
         """From bits."""
         return None if value is None else frozenset(k for k, bit in _BITS.items() if value & bit)
+
+
+class Flight(IntFlag):
+    """Whether a delivery may have reached its destination before it is settled.
+
+    `OPEN` is on its way now, `LOST` was on its way before and may have arrived.
+    """
+
+    GROUNDED = 0
+    OPEN = 1
+    LOST = 2
 
 
 def bits(kinds: Kinds) -> int:
@@ -239,11 +252,11 @@ deliveries: Final = Table(
     Column("state", Text, _one_of("state", DeliveryState), nullable=False),
     Column("due_at", Moment, nullable=False),
     Column("attempts", WholeNumber, nullable=False, server_default=text("0")),
-    # 0: surely not sent. 1: on its way now. 2: an earlier attempt may have arrived.
+    # The bits of `Flight`.
     Column(
         "flight",
         WholeNumber,
-        _within("flight", 0, 2),
+        _within("flight", 0, 3),
         nullable=False,
         server_default=text("0"),
     ),
@@ -254,3 +267,11 @@ deliveries: Final = Table(
     partial_index("ix_deliveries_due", "due_at", where="state = 'pending'"),
     **CLUSTERED,
 )
+
+LANDED: Final = deliveries.c.flight.bitwise_and(Flight.LOST)
+"""What stays when an attempt has ended: that an earlier one may have arrived."""
+
+
+def on_its_way() -> ColumnElement[bool]:
+    """The condition that a delivery is claimed: its outcome is not known yet."""
+    return deliveries.c.flight.bitwise_and(Flight.OPEN) != 0

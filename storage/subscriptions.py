@@ -2,13 +2,21 @@
 
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, delete, exists, func, select, type_coerce, update
+from sqlalchemy import ColumnElement, delete, exists, func, literal, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.model import DeliveryState, Destination, Kinds, ShowId, Subscription
 from storage.database import Database, WholeNumber, insert_or, reads, writes
 from storage.destinations import find_destination, put_destination
-from storage.schema import bits, counters, deliveries, subscriptions, suspensions, updates
+from storage.schema import (
+    bits,
+    counters,
+    deliveries,
+    on_its_way,
+    subscriptions,
+    suspensions,
+    updates,
+)
 
 
 class Outcome(StrEnum):
@@ -59,7 +67,7 @@ class Subscriptions:
             .where(
                 deliveries.c.destination_id == destination_id,
                 deliveries.c.state.in_((DeliveryState.PENDING, DeliveryState.HELD)),
-                deliveries.c.flight != 1,
+                ~on_its_way(),
                 deliveries.c.update_seq.in_(of_show),
             )
             .values(state=DeliveryState.EXPIRED, reason="unsubscribed before it was sent")
@@ -78,15 +86,17 @@ class Subscriptions:
     async def audience(self, connection: AsyncConnection, show: ShowId, kinds: Kinds) -> int:
         """How many destinations that can be reached want some of these kinds of news of a show."""
         statement = select(func.count()).select_from(subscriptions)
-        found = statement.where(subscriptions.c.show_id == show, *reachable_and_wants(kinds))
+        found = statement.where(
+            subscriptions.c.show_id == show, *reachable_and_wants(literal(bits(kinds)))
+        )
         return (await connection.execute(found)).scalar_one()
 
 
-def reachable_and_wants(kinds: Kinds) -> tuple[ColumnElement[bool], ...]:
-    """The conditions that a subscription wants some of these kinds, and can be served now."""
+def reachable_and_wants(wanted: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:
+    """The conditions that a subscription wants some of these kinds (as bits), and can be served."""
     suspended = exists().where(suspensions.c.destination_id == subscriptions.c.destination_id)
     stored = type_coerce(subscriptions.c.kinds, WholeNumber)
-    return stored.bitwise_and(bits(kinds)) != 0, ~suspended
+    return stored.bitwise_and(wanted) != 0, ~suspended
 
 
 def _row(show: ShowId, destination_id: int) -> tuple[ColumnElement[bool], ...]:

@@ -256,7 +256,7 @@ async def test_what_is_retracted_while_it_waits_for_a_retry_is_never_sent(world:
     world.clock.pass_by(hours=1)
     await world.deliver()
     assert world.chat.titles() == []
-    assert await world.counts() == {"expired": 1}
+    assert set(await world.counts()) == {"expired"}
 
 
 async def test_what_is_corrected_before_it_was_sent_is_replaced(world: World) -> None:

@@ -1,6 +1,7 @@
 """What every command line shares: settings, an open store, output, and errors as exit codes."""
 
 import asyncio
+import io
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final, TypeVar
@@ -26,6 +27,13 @@ def tell(text: str) -> None:
 def say(text: str) -> None:
     """Print output, with nothing in it that could steer a terminal."""
     print("\n".join(clean(line) for line in text.split("\n")))  # noqa: T201
+
+
+def accept_any_text() -> None:
+    """Put "?" where the terminal's encoding lacks a character, in place of failing."""
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def settings() -> Settings:

@@ -8,7 +8,7 @@ import typer
 
 from bot.cli.console import AsJson, AsksNothing, confirm, say, tell, with_storage
 from bot.model import Certainty, UpdateKind
-from bot.text import plural
+from bot.text import clean, plural
 
 if TYPE_CHECKING:  # the store takes long to import; usage errors and --help do without it
     from bot.commands.core import Core
@@ -108,7 +108,7 @@ def retract(
     from bot.errors import CliffhangerError
 
     async def work(storage: "Storage") -> None:
-        target = await storage.updates.get(update_id.strip().upper())
+        target = await storage.updates.get(clean(update_id).strip().upper())
         if target is None:
             raise CliffhangerError(
                 f"No update has the id {update_id}. `cliffhanger updates` lists them."

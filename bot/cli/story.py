@@ -7,7 +7,7 @@ store, the poll, the outbox and the terminal's messenger are the ones that `run`
 import asyncio
 import datetime as dt
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from bot.app import Engine
 from bot.commands.curate import Draft, draft_retraction, draft_update
 from bot.commands.files import STARTER
 from bot.message import Message
+from bot.message.dates import day as in_words
 from bot.model import Certainty, Platform, Push, Show, ShowId, Update, UpdateKind
 from bot.platforms.terminal import TerminalMessenger, reply
 from bot.platforms.terminal.render import as_rich
@@ -44,7 +45,7 @@ class _Calendar:
         self.now = dt.datetime.combine(day, dt.time(9), dt.UTC)
 
 
-class _Teller:
+class Teller:
     """Tells the story: what happens goes through the store, what is said comes from the bot."""
 
     def __init__(self, storage: Storage, console: Console, pause: float) -> None:
@@ -62,7 +63,7 @@ class _Teller:
         """Turn the calendar and say what happens."""
         self.calendar.turn_to(day)
         await asyncio.sleep(self._pause)
-        self._console.print(f"[dim]{day:%d %B %Y} · {words}[/dim]", highlight=False)
+        self._console.print(f"[dim]{in_words(day)} · {words}[/dim]", highlight=False)
 
     async def enter(self, command: str) -> None:
         """The person types a command."""
@@ -82,24 +83,25 @@ class _Teller:
         return draft_update(show, draft, trust(), self.calendar())
 
 
-async def tell_story(pause: float) -> None:
-    """Tell the story with `pause` seconds between its steps."""
-    console = Console(highlight=False)
+async def tell_story(
+    console: Console, pause: float, chapters: "Sequence[Chapter] | None" = None
+) -> None:
+    """Tell the story, or some chapters of it, with `pause` seconds between its steps."""
     with tempfile.TemporaryDirectory(prefix="cliffhanger-demo-") as folder:
         url = f"sqlite:///{Path(folder) / 'demo.db'}"
         async with open_storage(url, trust()) as storage:
-            teller = _Teller(storage, console, pause)
+            teller = Teller(storage, console, pause)
             shows = [record for record in _starter("shows.jsonl") if isinstance(record, Show)]
             await storage.publishing.load(list(enumerate(shows)), teller.calendar.now.date())
             by_id = {show.id: show for show in shows}
             async with teller.engine.delivering():
-                await _the_article(teller, by_id[_ARTICLE])
-                await _the_winter_before(teller, by_id[_DATED])
-    console.print("[bold]That was the demo.[/bold] `cliffhanger run` is the real thing.")
+                for chapter in chapters or CHAPTERS:
+                    await chapter(teller, by_id)
 
 
-async def _the_article(teller: _Teller, show: Show) -> None:
+async def the_article(teller: Teller, shows: Mapping[ShowId, Show]) -> None:
     """One confirmed fact, the guesses around it, and the same fact twice."""
+    show = shows[_ARTICLE]
     facts = _starter(f"updates/2026/{show.id}.jsonl")
     renewal = next(one for one in facts if isinstance(one, Update) and one.confirmed)
     guess = next(
@@ -119,8 +121,9 @@ async def _the_article(teller: _Teller, show: Show) -> None:
     await teller.enter("/status all of us are dead")
 
 
-async def _the_winter_before(teller: _Teller, show: Show) -> None:
+async def the_winter_before(teller: Teller, shows: Mapping[ShowId, Show]) -> None:
     """A real date and a real trailer, and a slip that is taken back."""
+    show = shows[_DATED]
     facts = [one for one in _starter(f"updates/2026/{show.id}.jsonl") if isinstance(one, Update)]
     dated = next(one for one in facts if one.kind is UpdateKind.DATED)
     trailer = next(one for one in facts if one.kind is UpdateKind.TRAILER)
@@ -143,7 +146,11 @@ async def _the_winter_before(teller: _Teller, show: Show) -> None:
     await teller.publish(draft_retraction(wrong, "a curator mistyped the day", teller.calendar()))
 
 
-def _now(update: Update, teller: _Teller) -> Update:
+Chapter = Callable[[Teller, Mapping[ShowId, Show]], Awaitable[None]]
+CHAPTERS: Final[tuple[Chapter, ...]] = (the_article, the_winter_before)
+
+
+def _now(update: Update, teller: Teller) -> Update:
     """A fact of the catalogue as it was on its day: recorded then, and news."""
     now = teller.calendar()
     source = replace(update.source, published=now.date())

@@ -98,11 +98,14 @@ def _trailing_kinds(words: list[_Word]) -> tuple[Kinds | None, list[_Word]]:
     return (frozenset(found) or None), rest
 
 
+_OTHER_SPELLINGS: Final = {"trailers": UpdateKind.TRAILER, "canceled": UpdateKind.CANCELLED}
+
+
 def _kinds(word: str) -> Kinds | None:
     names = [name for name in word.casefold().split(",") if name]
     if names == ["all"]:
         return ALL_KINDS
-    known = {str(kind): kind for kind in ALL_KINDS} | {"trailers": UpdateKind.TRAILER}
+    known = {str(kind): kind for kind in ALL_KINDS} | _OTHER_SPELLINGS
     if not names or any(name not in known for name in names):
         return None
     return frozenset(known[name] for name in names)

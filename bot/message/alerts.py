@@ -106,7 +106,7 @@ def _was(news: News) -> str:
 
 def _sentence(news: News) -> str:
     update = news.update
-    season = "the season" if update.season is None else f"a {ordinal(update.season)} season"
+    season = "the season" if update.season is None else f"{_a(update.season)} season"
     who = sayer(update)
     sentences = {
         UpdateKind.RENEWED: f"{who} has ordered {season}.",
@@ -120,6 +120,11 @@ def _sentence(news: News) -> str:
     if update.kind is UpdateKind.RENEWED and not update.speaker:
         return f"{season.capitalize()} is ordered, {who} reports."
     return sentences.get(update.kind, "")
+
+
+def _a(number: int) -> str:
+    word = ordinal(number)
+    return f"an {word}" if word.startswith(("8", "11th", "18th")) else f"a {word}"
 
 
 def _from_old(news: News) -> str:

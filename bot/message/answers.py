@@ -82,9 +82,11 @@ def _date(known: Known) -> Line:
     update = known.dated
     if known.stage is Stage.CANCELLED:
         return ()
-    if update is None or known.date.lower is None:
+    if update is None:
         return line("Release date: not announced")
     old = f" (was: {wording(known.previous_date)})" if known.previous_date else ""
+    if known.date.lower is None:
+        return ("Release date: not announced", f"{old} · Postponed: ", *provenance(update))
     return ("Release date: ", *date_line(known.date), f"{old} · ", *provenance(update))
 
 

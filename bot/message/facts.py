@@ -37,9 +37,14 @@ def provenance(update: Update) -> Line:
         [
             line(certainty_word(update).capitalize()),
             line(who, day_piece(update.announced)),
-            source_link(update),
+            source_link(update) or _outlet(update),
         ]
     )
+
+
+def _outlet(update: Update) -> Line:
+    # Where nobody is quoted the outlet is the sayer, and named as such.
+    return line(update.source.outlet if update.speaker else None)
 
 
 def certainty_word(update: Update) -> str:

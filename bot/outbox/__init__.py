@@ -29,7 +29,7 @@ IN_FLIGHT: Final = 4
 CLAIM: Final = 100
 """Destinations claimed at a time."""
 
-CHUNK: Final = 1000
+CHUNK: Final = 2500
 """Deliveries created at a time: long enough to be quick, short enough to let commands through."""
 
 LOW_WATER: Final = 1000

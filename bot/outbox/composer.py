@@ -1,12 +1,12 @@
 """What to say for the deliveries due to one destination; composed once per update, not per chat."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from bot.message import Message
 from bot.message.alerts import News, alert
-from bot.model import Delivery, Seq, Show, Update
+from bot.model import Delivery, Seq, Show, Update, UpdateId
 from bot.seasons import in_force, withdrawn
 from storage.store import Storage
 
@@ -25,39 +25,65 @@ class Composed:
     stale: tuple[tuple[Delivery, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What there is to say of an update: a message, or why there is none any more."""
+
+    words: Message | str
+    retracts: UpdateId | None
+
+
 class Composer:
     """Words updates, and remembers the last ones."""
 
     def __init__(self, storage: Storage) -> None:
         self._updates = storage.updates
-        self._known: dict[Seq, Message | str] = {}
+        self._deliveries = storage.deliveries
+        self._known: dict[Seq, _Told] = {}
 
     def forget(self) -> None:
         """The log has grown: what was composed may be out of date."""
         self._known.clear()
 
     async def compose(self, due: Iterable[Delivery]) -> Composed:
-        """What to say for these deliveries, in the order of publication."""
+        """What to say for the deliveries of one destination, in the order of publication."""
         deliveries = tuple(due)
-        await self._learn({one.seq for one in deliveries} - self._known.keys())
-        told = [(one, self._known[one.seq]) for one in deliveries]
+        known = await self._learned({one.seq for one in deliveries})
+        told = [(one, await self._words(one, known[one.seq])) for one in deliveries]
         return Composed(
             current=tuple(one for one, words in told if isinstance(words, Message)),
             messages=tuple(words for _, words in told if isinstance(words, Message)),
             stale=tuple((one, words) for one, words in told if isinstance(words, str)),
         )
 
-    async def _learn(self, seqs: set[Seq]) -> None:
-        if not seqs:
-            return
+    async def _words(self, delivery: Delivery, told: _Told) -> Message | str:
+        """A correction is said only where the mistake was: its own send may have failed since."""
+        if told.retracts and not await self._deliveries.arrived(
+            delivery.destination_id, told.retracts
+        ):
+            return "the mistake never arrived here"
+        return told.words
+
+    async def _learned(self, seqs: set[Seq]) -> Mapping[Seq, _Told]:
+        """What there is to say of these updates; read where it is not remembered."""
+        # Taken before the first await: another worker may empty the memory meanwhile.
+        remembered = {seq: self._known[seq] for seq in seqs if seq in self._known}
+        missing = seqs - remembered.keys()
+        if not missing:
+            return remembered
+        found = await self._updates.told(missing)
+        learned = {seq: _tell(*told) for seq, told in found.items()}
         if len(self._known) > _KEPT:
             self._known.clear()
-        found = await self._updates.told(seqs)
-        self._known.update({seq: _words(*told) for seq, told in found.items()})
+        self._known.update(learned)
+        return {**remembered, **learned}
 
 
-def _words(show: Show, update: Update, log: tuple[Update, ...]) -> Message | str:
-    """The message, or why there is none any more."""
+def _tell(show: Show, update: Update, log: tuple[Update, ...]) -> _Told:
+    return _Told(_message(show, update, log), update.retracts)
+
+
+def _message(show: Show, update: Update, log: tuple[Update, ...]) -> Message | str:
     if update.id in withdrawn(log):
         return "it was retracted before it was sent"
     if not update.retracts and update not in in_force(log):

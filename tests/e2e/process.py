@@ -232,9 +232,7 @@ class LiveBot:
         self.until(lambda: len(self.said) > before, f"an answer to {line}")
         return self.said[before]
 
-    def until(
-        self, condition: Callable[[], object], what: str, within: float = PATIENCE
-    ) -> None:
+    def until(self, condition: Callable[[], object], what: str, within: float = PATIENCE) -> None:
         """Wait for a condition while the bot runs."""
 
         def holds() -> bool:
@@ -347,6 +345,11 @@ class ScreenBot:
             return os.read(self._master, 65536)
         except OSError:  # a terminal that its last program has left
             return b""
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
 
     def press(self, keys: str) -> None:
         """Press keys."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from rich.style import Style
 from rich.text import Text
 
 from bot.message import Action, Line, Link, Message, Piece
@@ -44,7 +45,8 @@ def _styled(words: Line) -> Text:
     text = Text()
     for piece in words:
         if isinstance(piece, Link):
-            text.append(clean(piece.text), style=f"underline link {clean(piece.url)}")
+            # An address in a style's text would be read as more style at its first blank.
+            text.append(clean(piece.text), style=Style(underline=True, link=clean(piece.url)))
         else:
             text.append(clean(piece if isinstance(piece, str) else piece.text))
     return text

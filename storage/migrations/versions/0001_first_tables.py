@@ -66,8 +66,8 @@ def _create_log() -> None:
         sa.PrimaryKeyConstraint("seq", name="pk_updates"),
         sa.UniqueConstraint("id", name="uq_updates_id"),
         sa.ForeignKeyConstraint(["show_id"], ["shows.id"], name="fk_updates_show_id"),
-        sa.CheckConstraint("confirmed IN (0, 1)", name="ck_updates_confirmed"),
-        sa.CheckConstraint("pushes IN (0, 1)", name="ck_updates_pushes"),
+        sa.CheckConstraint("confirmed IN (0, 1)", name=op.f("ck_updates_confirmed")),
+        sa.CheckConstraint("pushes IN (0, 1)", name=op.f("ck_updates_pushes")),
         partial_index("ix_updates_until", "until", where="until IS NOT NULL"),
         **STRICT,
     )
@@ -85,7 +85,7 @@ def _create_people() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_destinations"),
         sa.UniqueConstraint("platform", "chat_id", "thread_id", name="uq_destinations_platform"),
         sa.CheckConstraint(
-            "platform IN ('terminal', 'discord', 'telegram')", name="ck_destinations_platform"
+            "platform IN ('terminal', 'discord', 'telegram')", name=op.f("ck_destinations_platform")
         ),
         **STRICT,
     )
@@ -107,7 +107,7 @@ def _create_people() -> None:
         sa.PrimaryKeyConstraint("show_id", "destination_id", name="pk_subscriptions"),
         sa.ForeignKeyConstraint(["show_id"], ["shows.id"], name="fk_subscriptions_show_id"),
         _of_destination("subscriptions"),
-        sa.CheckConstraint("kinds BETWEEN 1 AND 15", name="ck_subscriptions_kinds"),
+        sa.CheckConstraint("kinds BETWEEN 1 AND 15", name=op.f("ck_subscriptions_kinds")),
         **CLUSTERED,
     )
     op.create_index("ix_subscriptions_destination", "subscriptions", ["destination_id", "show_id"])
@@ -135,7 +135,7 @@ def _create_outbox() -> None:
         sa.Column("done", WholeNumber, server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("update_seq", name="pk_fanouts"),
         _of_update("fanouts"),
-        sa.CheckConstraint("done IN (0, 1)", name="ck_fanouts_done"),
+        sa.CheckConstraint("done IN (0, 1)", name=op.f("ck_fanouts_done")),
         partial_index("ix_fanouts_open", "update_seq", where="done = 0"),
         **STRICT,
     )
@@ -155,9 +155,9 @@ def _create_outbox() -> None:
         _of_update("deliveries"),
         sa.CheckConstraint(
             "state IN ('pending', 'held', 'sent', 'expired', 'failed', 'uncertain')",
-            name="ck_deliveries_state",
+            name=op.f("ck_deliveries_state"),
         ),
-        sa.CheckConstraint("flight BETWEEN 0 AND 2", name="ck_deliveries_flight"),
+        sa.CheckConstraint("flight BETWEEN 0 AND 3", name=op.f("ck_deliveries_flight")),
         partial_index("ix_deliveries_due", "due_at", where="state = 'pending'"),
         **CLUSTERED,
     )

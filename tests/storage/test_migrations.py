@@ -1,0 +1,441 @@
+"""Opening a database: from nothing, from an older version, from what is none of ours."""
+
+# ruff: noqa: ASYNC220, ASYNC221, ASYNC240 - nothing else runs in the loop of a test
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+
+from bot.errors import StorageError, StorageUnusable
+from storage import schema, upgrade
+from storage.database import Database, check_file
+from storage.migrations import HEAD
+from storage.store import Storage, open_storage
+from storage.trust import trust
+from tests.build import ROOT, a_show
+from tests.storage.builders import everything, put_shows, sql, write
+
+
+@pytest.fixture
+def path(sqlite_url: str) -> Path:
+    return Path(sqlite_url.removeprefix("sqlite:///"))
+
+
+@pytest.fixture(autouse=True)
+def _open_umask() -> Iterator[None]:
+    """What is private must be so even where new files are open to everybody."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+async def open_and_close(url: str) -> None:
+    async with open_storage(url, trust()):
+        pass
+
+
+def backups(path: Path) -> list[Path]:
+    return sorted(path.parent.glob("*.backup*"))
+
+
+# From nothing
+
+
+async def test_an_empty_database_is_brought_to_the_newest_version(storage: Storage) -> None:
+    assert await upgrade.current_version(storage.database) == HEAD
+    assert await storage.shows.count() == 0
+    assert await storage.fanouts.unread(1) == []
+
+
+async def test_the_migrated_tables_are_those_of_the_schema(storage: Storage) -> None:
+    def differences(connection: Connection) -> Any:
+        options = {"compare_type": True, "compare_server_default": True}
+        return compare_metadata(MigrationContext.configure(connection, opts=options), all_tables)
+
+    all_tables = schema.metadata
+    assert await storage.database.read(lambda c: c.run_sync(differences)) == []
+
+
+async def test_checks_indexes_keys_and_options_are_those_of_the_schema(storage: Storage) -> None:
+    migrated = await storage.database.read(lambda c: c.run_sync(reflected))
+    await storage.database.write(lambda c: c.run_sync(_create_anew))
+    assert migrated == await storage.database.read(lambda c: c.run_sync(reflected))
+    checks = {check for table in migrated.values() for check in table["checks"]}
+    assert {
+        "ck_deliveries_state",
+        "ck_deliveries_flight",
+        "ck_destinations_platform",
+        "ck_subscriptions_kinds",
+        "ck_updates_pushes",
+        "ck_fanouts_done",
+    } <= checks
+
+
+def _create_anew(connection: Connection) -> None:
+    schema.metadata.drop_all(connection)
+    schema.metadata.create_all(connection)
+
+
+def reflected(connection: Connection) -> dict[str, dict[str, Any]]:
+    """All that defines the tables and that Alembic does not compare."""
+    found = inspect(connection)
+    tables = {name: found for name in found.get_table_names() if name != "alembic_version"}
+    return {
+        name: {
+            "checks": {
+                check["name"]: check["sqltext"] for check in found.get_check_constraints(name)
+            },
+            "indexes": {
+                index["name"]: (
+                    index["column_names"],
+                    {name: str(words) for name, words in index.get("dialect_options", {}).items()},
+                )
+                for index in found.get_indexes(name)
+            },
+            "key": found.get_pk_constraint(name),
+            "unique": sorted(map(repr, found.get_unique_constraints(name))),
+            "references": sorted(map(repr, found.get_foreign_keys(name))),
+            "columns": [
+                (column["name"], repr(column["type"]), column["nullable"], column["default"])
+                for column in found.get_columns(name)
+            ],
+            "options": found.get_table_options(name),
+        }
+        for name in tables
+    }
+
+
+CLUSTERED = {"counters", "shows", "titles", "subscriptions", "wishes", "deliveries"}
+
+
+async def test_sqlite_enforces_types_and_clusters_the_big_tables(sqlite_url: str) -> None:
+    async with open_storage(sqlite_url, trust()) as storage:
+        made = dict(await sql(storage, "SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
+    del made["alembic_version"]
+    assert set(made) == set(schema.metadata.tables)
+    assert {name for name, words in made.items() if _option("STRICT", words)} == set(made)
+    assert {name for name, words in made.items() if _option("WITHOUT ROWID", words)} == CLUSTERED
+
+
+def _option(option: str, made: str) -> bool:
+    return option in made.rpartition(")")[2]
+
+
+async def test_only_due_and_open_rows_are_indexed(storage: Storage) -> None:
+    listed = (
+        "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        if storage.database.path
+        else "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'"
+    )
+    partial = {
+        match[1]
+        for (words,) in await sql(storage, listed)
+        if (match := re.search(r"INDEX (\w+) .* WHERE ", words))
+    }
+    assert partial == {"ix_deliveries_due", "ix_fanouts_open", "ix_updates_until"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO destinations (platform, chat_id) VALUES ('pigeon', 1)",
+        "INSERT INTO subscriptions VALUES ('all-of-us-are-dead', 1, 16, 0)",
+        "INSERT INTO subscriptions VALUES ('all-of-us-are-dead', 1, 0, 0)",
+        "INSERT INTO subscriptions VALUES ('no-such-show', 1, 1, 0)",
+        "INSERT INTO subscriptions VALUES ('all-of-us-are-dead', 99, 1, 0)",
+        "INSERT INTO destinations (platform, chat_id) VALUES ('telegram', 7)",
+        "INSERT INTO fanouts (update_seq, show_id, kinds, due_at) VALUES (9, 'x', 1, 1)",
+        "INSERT INTO counters VALUES ('name', 'text')",
+    ],
+)
+async def test_the_database_itself_refuses_rows_that_make_no_sense(
+    storage: Storage, statement: str
+) -> None:
+    await put_shows(storage)
+    await write(storage, "INSERT INTO destinations (platform, chat_id) VALUES ('telegram', 7)")
+    before = await everything(storage)
+    with pytest.raises(StorageError):
+        await write(storage, statement)
+    assert await everything(storage) == before
+
+
+def test_head_is_the_newest_step_and_the_steps_are_one_line() -> None:
+    steps = ScriptDirectory(str(ROOT / "storage" / "migrations"))
+    assert steps.get_heads() == [HEAD]
+    assert len(steps.get_bases()) == 1
+    for step in steps.walk_revisions():
+        assert Path(step.path).name.split("_")[0] == step.revision
+
+
+async def test_opening_again_changes_nothing(database_url: str) -> None:
+    async with open_storage(database_url, trust()) as storage:
+        await put_shows(storage)
+        before = await everything(storage)
+    told: list[str] = []
+    async with open_storage(database_url, trust(), told=told.append) as storage:
+        assert await everything(storage) == before
+    assert told == []
+
+
+async def test_no_backup_is_made_of_a_database_of_this_version(sqlite_url: str, path: Path) -> None:
+    await open_and_close(sqlite_url)
+    content = path.read_bytes()
+    await open_and_close(sqlite_url)
+    assert path.read_bytes() == content
+    assert list(path.parent.iterdir()) == [path]
+
+
+async def test_only_its_owner_may_read_the_database(sqlite_url: str, path: Path) -> None:
+    async with open_storage(sqlite_url, trust()) as storage:
+        await put_shows(storage)
+        modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+    assert modes == dict.fromkeys([path.name, f"{path.name}-wal", f"{path.name}-shm"], 0o600)
+
+
+async def test_processes_that_start_together_make_one_database(path: Path) -> None:
+    script = (
+        "import asyncio, sys, tests.storage.test_migrations as m\n"
+        "asyncio.run(m.open_and_close(sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", script, f"sqlite:///{path}"]
+    started = [subprocess.Popen(command, cwd=ROOT) for _ in range(3)]
+    assert [one.wait(60) for one in started] == [0, 0, 0]
+    check_file(path)
+
+
+# What is none of ours
+
+
+async def test_a_newer_version_is_refused_and_left_as_it_is(database_url: str) -> None:
+    async with open_storage(database_url, trust()) as storage:
+        await write(storage, "UPDATE alembic_version SET version_num = '0999'")
+    database = Database(database_url)
+    before = await everything(database)
+    content = database.path.read_bytes() if database.path else b""
+    with pytest.raises(StorageUnusable, match=rf"version 0999, .* up to {HEAD}\. Install"):
+        await open_and_close(database_url)
+    assert await everything(database) == before
+    await database.close()
+    if database.path:
+        assert database.path.read_bytes() == content
+        assert backups(database.path) == []
+
+
+async def test_a_database_of_something_else_is_refused_and_left_as_it_is(database_url: str) -> None:
+    database = Database(database_url)
+    await write(database, "CREATE TABLE recipes (name TEXT)", "INSERT INTO recipes VALUES ('pie')")
+    with pytest.raises(
+        StorageUnusable, match=r"tables that are not Cliffhanger's\. Set DATABASE_URL"
+    ):
+        await open_and_close(database_url)
+    assert await everything(database) == {"recipes": [("pie",)]}
+    await database.close()
+
+
+@pytest.mark.parametrize("content", [b"no database\n" * 100, b"\0" * 4096, b"x" * 20])
+async def test_what_is_not_a_database_is_refused_and_left_as_it_is(
+    sqlite_url: str, path: Path, content: bytes
+) -> None:
+    path.write_bytes(content)
+    with pytest.raises(
+        StorageUnusable, match=r"is not a database of Cliffhanger\. Set DATABASE_URL"
+    ):
+        await open_and_close(sqlite_url)
+    assert path.read_bytes() == content
+    assert list(path.parent.iterdir()) == [path]
+
+
+def nothing_there(folder: Path) -> Path:
+    return folder / "missing" / "cliffhanger.db"
+
+
+def a_folder(folder: Path) -> Path:
+    (folder / "cliffhanger.db").mkdir()
+    return folder / "cliffhanger.db"
+
+
+def below_a_file(folder: Path) -> Path:
+    (folder / "file").touch()
+    return folder / "file" / "cliffhanger.db"
+
+
+def too_long(folder: Path) -> Path:
+    return folder / ("x" * 300)
+
+
+def a_loop(folder: Path) -> Path:
+    (folder / "cliffhanger.db").symlink_to(folder / "cliffhanger.db")
+    return folder / "cliffhanger.db"
+
+
+def where_nothing_can_be_made(_folder: Path) -> Path:
+    return Path("/proc/cliffhanger.db")
+
+
+@pytest.mark.parametrize(
+    "place", [nothing_there, a_folder, below_a_file, too_long, a_loop, where_nothing_can_be_made]
+)
+async def test_a_place_that_cannot_be_written_is_named_with_what_to_do(
+    tmp_path: Path, place: Any
+) -> None:
+    path = place(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StorageUnusable, match="Check that its folder exists and that") as caught:
+        await open_and_close(f"sqlite:///{path}")
+    assert str(path) in str(caught.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+# From an older version
+
+STEP = '''
+"""A step of tomorrow."""
+from alembic import op
+revision = "0002"
+down_revision = "0001"
+def upgrade() -> None:
+    op.execute("CREATE TABLE seasons (number INTEGER)")
+    op.execute("UPDATE shows SET title = 'changed'")
+    {then}
+'''
+
+
+@pytest.fixture
+def tomorrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The steps of a next version, for which a test writes `0002_next.py`."""
+    steps = tmp_path / "tomorrow"
+    shutil.copytree(ROOT / "storage" / "migrations", steps)
+    monkeypatch.setattr(upgrade, "_STEPS", steps)
+    monkeypatch.setattr(upgrade, "HEAD", "0002")
+    return steps / "versions" / "0002_next.py"
+
+
+async def old_database(url: str) -> None:
+    async with open_storage(url, trust()) as storage:
+        await put_shows(storage)
+
+
+@pytest.fixture
+async def yesterdays_file(sqlite_url: str, path: Path) -> Path:
+    """A file made by today's version, with something in it."""
+    await old_database(sqlite_url)
+    return path
+
+
+async def test_an_older_database_gets_the_missing_steps_and_keeps_its_rows(
+    yesterdays_file: Path, tomorrow: Path
+) -> None:
+    tomorrow.write_text(STEP.format(then=""))
+    async with open_storage(f"sqlite:///{yesterdays_file}", trust()) as storage:
+        assert await upgrade.current_version(storage.database) == "0002"
+        assert await sql(storage, "SELECT title FROM shows") == [("changed",)]
+        assert await sql(storage, "SELECT count(*) FROM seasons") == [(0,)]
+
+
+async def test_before_a_step_a_checked_private_copy_is_made_and_told(
+    yesterdays_file: Path, tomorrow: Path
+) -> None:
+    tomorrow.write_text(STEP.format(then=""))
+    told: list[str] = []
+    async with open_storage(f"sqlite:///{yesterdays_file}", trust(), told=told.append):
+        pass
+    (copy,) = backups(yesterdays_file)
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert "from version 0001 to 0002; a backup comes first" in told[0]
+    assert told[1] == f"Backup: {copy}"
+    check_file(copy)
+    assert rows(copy, "SELECT version_num FROM alembic_version") == [("0001",)]
+    assert rows(copy, "SELECT title FROM shows") == [(a_show().title,)]
+
+
+async def test_a_step_that_fails_leaves_the_old_state_and_the_copy(
+    yesterdays_file: Path, tomorrow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tomorrow.write_text(STEP.format(then='op.execute("SELECT nonsense")'))
+    with pytest.raises(StorageError, match="nonsense"):
+        await open_and_close(f"sqlite:///{yesterdays_file}")
+    assert len(backups(yesterdays_file)) == 1
+    assert_as_of_today(yesterdays_file)
+    monkeypatch.undo()
+    await open_and_close(f"sqlite:///{yesterdays_file}")
+
+
+async def test_a_step_that_is_killed_leaves_the_old_state(
+    yesterdays_file: Path, tomorrow: Path
+) -> None:
+    tomorrow.write_text(STEP.format(then="import os; os._exit(9)"))
+    script = (
+        "import asyncio, pathlib, sys; from storage import upgrade\n"
+        "import tests.storage.test_migrations as m\n"
+        "upgrade._STEPS = pathlib.Path(sys.argv[2]); upgrade.HEAD = '0002'\n"
+        "asyncio.run(m.open_and_close(sys.argv[1]))"
+    )
+    where = [f"sqlite:///{yesterdays_file}", str(tomorrow.parent.parent)]
+    killed = subprocess.run([sys.executable, "-c", script, *where], cwd=ROOT, timeout=60)
+    assert killed.returncode == 9
+    assert_as_of_today(yesterdays_file)
+
+
+async def test_without_a_backup_there_is_no_step(
+    yesterdays_file: Path, tomorrow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(source: Path, target: Path) -> None:
+        raise StorageError("The backup failed.")
+
+    tomorrow.write_text(STEP.format(then=""))
+    monkeypatch.setattr(upgrade, "back_up", no_room)
+    with pytest.raises(StorageError, match="The backup failed"):
+        await open_and_close(f"sqlite:///{yesterdays_file}")
+    assert_as_of_today(yesterdays_file)
+
+
+def assert_as_of_today(path: Path) -> None:
+    assert rows(path, "SELECT version_num FROM alembic_version") == [(HEAD,)]
+    assert rows(path, "SELECT title FROM shows") == [(a_show().title,)]
+    assert rows(path, "SELECT 1 FROM sqlite_master WHERE name = 'seasons'") == []
+    check_file(path)
+
+
+def rows(path: Path, statement: str) -> list[Any]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(statement).fetchall()
+    finally:
+        connection.close()
+
+
+# The check of an operator
+
+
+async def test_the_check_is_content_with_a_database_of_this_version(storage: Storage) -> None:
+    await upgrade.check(storage.database)
+
+
+async def test_the_check_names_a_database_that_is_not_there(sqlite_url: str, path: Path) -> None:
+    database = Database(sqlite_url)
+    with pytest.raises(StorageUnusable, match=f"There is no database at {path} yet"):
+        await upgrade.check(database)
+    await database.close()
+    assert not path.exists()
+
+
+async def test_the_check_names_the_command_for_an_older_database(
+    yesterdays_file: Path, tomorrow: Path
+) -> None:
+    tomorrow.write_text(STEP.format(then=""))
+    database = Database(f"sqlite:///{yesterdays_file}")
+    with pytest.raises(StorageUnusable, match=r"version 0001; `cliffhanger db upgrade` .* 0002"):
+        await upgrade.check(database)
+    await database.close()
