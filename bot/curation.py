@@ -80,9 +80,9 @@ class Trust:
         for word, role in _ROLE_WORDS.items():
             if folded.startswith(word):
                 return role
-        known = next((who.role for who in self.deciders if _speaks_for(folded, who.name)), None)
+        known = [who for who in self.deciders if _speaks_for(folded, who.name)]
         if known:
-            return known
+            return max(known, key=lambda who: len(who.name)).role  # HBO Max is not HBO
         service = any(_speaks_for(folded, service) for service in show.services)
         return SpeakerRole.PLATFORM if service else None
 

@@ -9,8 +9,9 @@ import errno
 import functools
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
@@ -67,6 +68,13 @@ def insert_or(connection: AsyncConnection, table: Table, *, update: Sequence[str
         index_elements=list(table.primary_key.columns),
         set_={name: statement.excluded[name] for name in update},
     )
+
+
+def batches(values: Iterable[T]) -> Iterator[list[T]]:
+    """Values in lists that are short enough to be the parameters of one statement."""
+    left = iter(values)
+    while batch := list(islice(left, 1000)):
+        yield batch
 
 
 def append_only(dialect: str, table: str) -> list[str]:

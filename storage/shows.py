@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.model import Show, ShowId
 from bot.records import read_record, show_line
-from storage.database import Database, insert_or, reads
+from storage.database import Database, batches, insert_or, reads
 from storage.schema import counters, shows, titles
 
 
@@ -57,13 +57,19 @@ class Shows:
 
 async def find_shows(connection: AsyncConnection, ids: Iterable[str]) -> dict[ShowId, Show]:
     """The shows with these ids, by id."""
-    statement = select(shows.c.record).where(shows.c.id.in_(set(ids)))
-    found = [read_show(record) for record in await connection.scalars(statement)]
-    return {show.id: show for show in found}
+    found: dict[ShowId, Show] = {}
+    for batch in batches(set(ids)):
+        records = await connection.scalars(select(shows.c.record).where(shows.c.id.in_(batch)))
+        found.update({show.id: show for show in map(read_show, records)})
+    return found
 
 
 async def put_shows(connection: AsyncConnection, changed: Sequence[Show]) -> int:
     """Store shows that are new or differ from what is stored; returns how many were."""
+    return sum([await _put(connection, batch) for batch in batches(changed)])
+
+
+async def _put(connection: AsyncConnection, changed: Sequence[Show]) -> int:
     lines = {show.id: show_line(show) for show in changed}
     statement = select(shows.c.id, shows.c.record).where(shows.c.id.in_(lines))
     stored = {row.id: row.record for row in await connection.execute(statement)}

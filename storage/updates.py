@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.model import Seq, Show, ShowId, Update, UpdateId
 from bot.records import read_record, update_line
-from storage.database import Database, reads
+from storage.database import Database, batches, reads
 from storage.schema import counters, shows, updates
 from storage.shows import read_show
 
@@ -102,8 +102,11 @@ async def log_of(connection: AsyncConnection, show_id: str) -> list[Update]:
 
 async def stored(connection: AsyncConnection, ids: Iterable[UpdateId]) -> dict[UpdateId, Update]:
     """The updates with these ids that are in the log."""
-    found = await _read(connection, _log().where(updates.c.id.in_(set(ids))))
-    return {entry.id: entry for entry in found}
+    found: dict[UpdateId, Update] = {}
+    for batch in batches(set(ids)):
+        read = await _read(connection, _log().where(updates.c.id.in_(batch)))
+        found.update({entry.id: entry for entry in read})
+    return found
 
 
 async def append(connection: AsyncConnection, entries: Sequence[tuple[Update, bool]]) -> Seq:
@@ -129,12 +132,12 @@ async def _places(
     connection: AsyncConnection, ids: Iterable[UpdateId | None]
 ) -> dict[UpdateId, int]:
     wanted = {update_id for update_id in ids if update_id}
-    if not wanted:
-        return {}
-    rows = await connection.execute(
-        select(updates.c.id, updates.c.seq).where(updates.c.id.in_(wanted))
-    )
-    return {UpdateId(row.id): row.seq for row in rows}
+    places: dict[UpdateId, int] = {}
+    for batch in batches(wanted):
+        statement = select(updates.c.id, updates.c.seq).where(updates.c.id.in_(batch))
+        rows = await connection.execute(statement)
+        places.update({UpdateId(row.id): row.seq for row in rows})
+    return places
 
 
 def _row(entry: Update, places: Mapping[UpdateId, int], *, pushes: bool) -> dict[str, Any]:

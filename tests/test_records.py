@@ -27,12 +27,14 @@ from tests.build import a_date, a_show, an_id, an_update
 
 # --- round trips ---
 
-_LETTERS = st.characters(codec="utf-8").filter(lambda letter: first_unsafe(letter) is None)
+_LETTERS = st.characters(exclude_categories=["Cc", "Cs", "Co", "Cn"]).filter(
+    lambda letter: first_unsafe(letter) is None
+)
 
 
 def words(most: int) -> st.SearchStrategy[str]:
     """Text that a record may hold."""
-    return st.text(_LETTERS, max_size=most).map(str.strip).filter(bool)
+    return st.text(_LETTERS, max_size=most).map(lambda text: text.strip() or "x")
 
 
 _slugs = st.from_regex(r"[a-z0-9]{1,9}(-[a-z0-9]{1,9}){0,4}", fullmatch=True)
@@ -40,9 +42,9 @@ _urls = st.sampled_from(
     ["https://variety.com/2026/x-1/", "https://例え.jp/ä?q=1&r=“2”#3", "https://a.b:8443/<>\\"]
 )
 _days = st.dates(dt.date(1990, 1, 1), dt.date(2100, 1, 1))
-_moments = st.datetimes(
-    dt.datetime(1, 1, 3), dt.datetime(9999, 12, 29), timezones=st.just(dt.UTC)
-).map(lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000))
+_moments = st.datetimes(timezones=st.just(dt.UTC)).map(
+    lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+)
 _ids = st.integers(0, 10**6).map(an_id)
 _dates = st.builds(
     a_date,
@@ -451,12 +453,12 @@ def test_a_wrong_show_is_refused_by_its_field(show: dict[str, object], field: st
     )
 )
 def test_any_json_is_a_record_or_refused(changes: dict[str, Any]) -> None:
+    refused = ""
     try:
-        record = read_record(an_update_line(**changes))
+        assert isinstance(read_record(an_update_line(**changes)), Update)
     except BadRecord as error:
-        assert clean(str(error)) == str(error)
-    else:
-        assert isinstance(record, Update)
+        refused = str(error)
+    assert clean(refused) == refused
 
 
 @given(st.text())
@@ -468,8 +470,6 @@ def test_an_update_made_by_the_program_is_checked_like_one_from_a_file() -> None
     with pytest.raises(BadRecord) as refused:
         checked(an_update(speaker="Net\x1bflix"))
     assert refused.value.field == "speaker"
-    with pytest.raises(BadRecord):
-        update_line(an_update(speaker="Net\x1bflix"))
 
 
 def test_a_bad_line_of_a_file_says_where_it_stands_and_that_nothing_was_stored() -> None:

@@ -39,6 +39,7 @@ LEASE: Final = dt.timedelta(minutes=5)
 """How long a claim holds; only a crash lets it run out, and a start releases it at once."""
 
 LONGEST_NAP: Final = 30.0
+SHORT_NAP: Final = 0.5
 PAUSE_AFTER_TROUBLE: Final = 5.0
 
 log = structlog.get_logger()
@@ -73,17 +74,17 @@ class Outbox:
         self._buffer: deque[Parcel] = deque()
         self._busy: set[int] = set()
         self._jobs: list[Seq] = []
-        self._news = asyncio.Event()
+        self._news = True
+        self._stir = asyncio.Event()
         self._idle = asyncio.Event()
         self._taking = asyncio.Lock()
-        self._nothing_due = False
         self._stopping = False
-        self.wake()
 
     def wake(self) -> None:
         """There is news: look at once."""
         self._composer.forget()
-        self._news.set()
+        self._news = True
+        self._stir.set()
 
     async def recover(self) -> None:
         """Take back what an earlier process had claimed; at the start of the only bot."""
@@ -102,13 +103,13 @@ class Outbox:
     async def settled(self) -> None:
         """Wait until nothing is due and nothing is in flight; `run` must be under way."""
         self._idle.clear()
-        self._news.set()
+        self.wake()
         await self._idle.wait()
 
     def stop(self) -> None:
         """Take nothing more; `run` returns when what is in flight has been settled."""
         self._stopping = True
-        self._news.set()
+        self._stir.set()
 
     async def _worker(self) -> None:
         """Serve one destination after the other; no trouble ends a worker."""
@@ -127,22 +128,19 @@ class Outbox:
             await self._deliver(parcel)
         finally:
             self._busy.discard(parcel.destination_id)
-            self._note_idleness()
+            self._stir.set()  # more may be due there
 
     async def _next(self) -> Parcel | None:
         """The next destination to serve, as soon as there is one; `None` to stop."""
         async with self._taking:
             while not self._buffer and not self._stopping:
-                self._nothing_due = not await self._refill()
-                if self._nothing_due:
-                    self._note_idleness()
+                # Cleared before looking: what happens from here on is looked at again.
+                self._stir.clear()
+                if not await self._refill():
+                    if not self._busy and not self._stir.is_set():
+                        self._idle.set()
                     await self._nap()
             return None if self._stopping else self._buffer.popleft()
-
-    def _note_idleness(self) -> None:
-        # News that came while the database was asked is not looked at yet.
-        if self._nothing_due and not self._busy and not self._news.is_set():
-            self._idle.set()
 
     async def _refill(self) -> bool:
         """Expand and claim; false when nothing is due."""
@@ -155,8 +153,8 @@ class Outbox:
 
     async def _expand(self) -> None:
         """Create the next deliveries of every open job, in turn, while few are pending."""
-        if self._news.is_set():
-            self._news.clear()
+        if self._news:
+            self._news = False
             self._jobs = await self._storage.fanouts.open_jobs()
         while self._jobs and await self._storage.deliveries.waiting(LOW_WATER) < LOW_WATER:
             for seq in self._jobs:
@@ -164,12 +162,14 @@ class Outbox:
             self._jobs = await self._storage.fanouts.open_jobs()
 
     async def _nap(self) -> None:
-        """Sleep until there is news or something is due."""
+        """Sleep until something stirs or the next delivery is due."""
         due = await self._storage.deliveries.next_due()
         wait = (due - self._clock()).total_seconds() if due else LONGEST_NAP
+        # Due and yet not claimed: it waits for what is on its way there, whose end will stir.
+        wait = min(wait, LONGEST_NAP) if wait > 0 else SHORT_NAP
         with suppress(TimeoutError):
-            async with asyncio.timeout(min(max(wait, 0.01), LONGEST_NAP)):
-                await self._news.wait()
+            async with asyncio.timeout(wait):
+                await self._stir.wait()
 
     async def _deliver(self, parcel: Parcel) -> None:
         """Serve one destination, and write down how it went."""

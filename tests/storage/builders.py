@@ -124,10 +124,11 @@ def again(delivery: Delivery, at: dt.datetime = NOW, *, maybe: bool = False) -> 
 
 async def deliver(storage: Storage, now: dt.datetime = NOW) -> list[Delivery]:
     """Claim everything that is due and say that it was sent."""
-    claimed = await claim_all(storage, now)
-    if claimed:
+    delivered: list[Delivery] = []
+    while claimed := await claim_all(storage, now):
         await storage.deliveries.settle([sent(one, now) for one in claimed])
-    return claimed
+        delivered += claimed
+    return delivered
 
 
 async def state_of(storage: Storage, chat: Destination, seq: Seq) -> str | None:

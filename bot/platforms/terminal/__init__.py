@@ -4,6 +4,7 @@ Its one destination is this terminal; alerts are drawn above the prompt while a 
 """
 
 import asyncio
+import io
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -97,6 +98,8 @@ async def reply(core: Core, line: str) -> Message:
 
 def best_front() -> Front:
     """A prompt where a person sits at the terminal, plain lines elsewhere."""
+    if sys.stdin is None:  # closed by whoever started the bot
+        return PlainFront(io.StringIO(), sys.stdout)
     if sys.stdin.isatty() and sys.stdout.isatty():
         from bot.platforms.terminal.prompt import PromptFront
 
