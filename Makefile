@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
-TITLES ?=
+TITLES ?= $(wildcard ../shared/data/titles.jsonl.gz)
 
 .PHONY: run demo test lint format bench picture lock clean
 

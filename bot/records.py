@@ -35,7 +35,6 @@ from bot.model import (
 )
 from bot.text import clean, first_unsafe, shorten
 
-SCHEMA_VERSION: Final = 1
 LINE_LIMIT: Final = 64 * 1024
 """The longest line that is read, in bytes; a real record has about one thousand."""
 

@@ -14,4 +14,4 @@ async def privacy(core: Core, caller: Caller, action: str = "") -> Message:
         return answers.export(json.dumps(stored, indent=2, ensure_ascii=False))
     if action == "delete":
         return answers.deleted(await core.storage.destinations.forget(caller.destination))
-    return answers.privacy(core.contact)
+    return answers.privacy()

@@ -1,5 +1,6 @@
 """What every command works with, and how it finds the show that is meant."""
 
+import asyncio
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,14 +29,18 @@ class Catalogue:
     storage: Storage
     _version: int = -1
     _index: TitleIndex = field(default_factory=lambda: TitleIndex(()))
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def index(self) -> TitleIndex:
         """The index over today's titles."""
-        version = await self.storage.shows.version()
-        if version != self._version:
-            self._index = TitleIndex(await self.storage.shows.titles())
-            self._version = version
-        return self._index
+        async with self._reading:
+            version = await self.storage.shows.version()
+            if version != self._version:
+                titles = await self.storage.shows.titles()
+                # In a thread: two seconds for 100,000 titles, during which others are answered.
+                self._index = await asyncio.to_thread(TitleIndex, titles)
+                self._version = version
+            return self._index
 
 
 @dataclass(slots=True)
@@ -45,7 +50,6 @@ class Core:
     storage: Storage
     catalogue: Catalogue
     clock: Clock
-    contact: str = ""
     wake: Callable[[], None] = _nothing
 
     @property

@@ -106,6 +106,6 @@ def _kinds(word: str) -> Kinds | None:
     if names == ["all"]:
         return ALL_KINDS
     known = {str(kind): kind for kind in ALL_KINDS} | _OTHER_SPELLINGS
-    if not names or any(name not in known for name in names):
+    if any(name not in known for name in names):
         return None
     return frozenset(known[name] for name in names)

@@ -247,7 +247,7 @@ def export(json_text: str) -> Message:
     return Message("Everything stored about this chat, as JSON:", lines)
 
 
-def privacy(contact: str) -> Message:
+def privacy() -> Message:
     """What is stored, and how to see and delete it."""
     return Message(
         "What Cliffhanger stores about this chat:",
@@ -256,7 +256,7 @@ def privacy(contact: str) -> Message:
             line("• the shows it follows, and for which kinds of news"),
             line("• which alerts were sent to it, and whether they arrived"),
             line("• titles it asked for that are not in the catalogue"),
-            line("No names and no messages are stored. " + contact),
+            line("No names and no messages are stored."),
         ),
         actions=(
             Action("Show everything", "/privacy export"),
