@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
@@ -22,15 +22,13 @@ from bot.schedule import ClockWatch, Schedule
 from storage.database import file_of
 from storage.store import Storage, open_storage
 from storage.trust import trust
+from storage.upgrade import Working
 
 STOP_WITHIN: Final = 8.0
 """Seconds that sends in flight get to end when the bot stops."""
 
 END_OF_INPUT_WITHIN: Final = 60.0
 """Seconds that deliveries get at the end of a script's input."""
-
-Told = Callable[[str], None]
-"""Is told what is being done where that takes long."""
 
 log = structlog.get_logger()
 
@@ -42,7 +40,7 @@ def utc_now() -> dt.datetime:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, told: Told, *, bot: bool = False, starter: bool = True
+    settings: Settings, working: Working, *, bot: bool = False, starter: bool = True
 ) -> AsyncIterator[Storage]:
     """The storage that the settings name, ready for use.
 
@@ -54,7 +52,7 @@ async def opened(
             "Running on PostgreSQL is not ready yet. Set DATABASE_URL to a file, such as "
             "sqlite:///cliffhanger.db."
         )
-    async with open_storage(url, trust(), checkpoints=bot, told=told) as storage:
+    async with open_storage(url, trust(), checkpoints=bot, working=working) as storage:
         if starter:
             await load_starter(storage, utc_now().date())
         yield storage
@@ -93,12 +91,12 @@ class Engine:
         await self.outbox.settled()
 
 
-async def run(settings: Settings, front: Front, told: Told) -> None:
+async def run(settings: Settings, front: Front, working: Working) -> None:
     """Run the bot in the terminal until the end of input, Ctrl-C or SIGTERM."""
     _check_platforms(settings)
     path = file_of(settings.database_url.get_secret_value())
     with _stop_signals() as stopping, only_bot(path):
-        async with opened(settings, told, bot=True) as storage:
+        async with opened(settings, working, bot=True) as storage:
             messengers = {Platform.TERMINAL: TerminalMessenger(front.show)}
             engine = Engine(storage, messengers, utc_now)
             async with engine.delivering(), _polling(engine, storage, settings.poll_seconds):

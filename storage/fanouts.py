@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import (
+    ColumnElement,
     Executable,
     Insert,
     Select,
     bindparam,
+    case,
+    exists,
     func,
     insert,
     literal_column,
@@ -25,7 +28,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.model import DeliveryState, Kinds, Seq, ShowId, UpdateKind
 from storage.database import Database, WholeNumber, insert_or, reads, writes
 from storage.outbox import was_sent
-from storage.schema import bits, counters, deliveries, fanouts, subscriptions, updates
+from storage.schema import (
+    Flight,
+    bits,
+    counters,
+    deliveries,
+    fanouts,
+    subscriptions,
+    suspensions,
+    updates,
+)
 from storage.subscriptions import reachable_and_wants
 
 _CURSOR = "fanout"
@@ -105,7 +117,8 @@ class Fanouts:
     async def expand(self, connection: AsyncConnection, seq: Seq, chunk: int) -> int:
         """Create the next deliveries of a job, for at most `chunk` of those it concerns.
 
-        Returns how many were created; the job is done when nobody is left.
+        Returns how many were created; the job is done when nobody is left. Where it takes an update
+        back, those it passes over can never get that update any more.
         """
         job = (await connection.execute(_OPEN_JOB, {"seq": seq})).first()
         if job is None:
@@ -124,6 +137,9 @@ class Fanouts:
         created = 0
         if found:
             created = (await connection.execute(steps.create, {**given, "upper": upper})).rowcount
+        if job.retracts_seq:
+            passed = upper if found == chunk else _LAST
+            await connection.execute(_WITHDRAW, {**given, "upper": passed})
         moved = {"upper": upper or job.mark, "created": created, "done": int(found < chunk)}
         await connection.execute(_PROGRESS, {"seq": seq, **moved})
         return created
@@ -189,14 +205,14 @@ class _Steps:
     create: Insert
 
 
-def _steps(audience: Select[Any]) -> _Steps:
-    """The statements for an audience: destination ids, in any order."""
+def _steps(audience: Select[Any], state: ColumnElement[Any]) -> _Steps:
+    """The statements for an audience (destination ids, in any order), and the first state."""
     (destination,) = audience.selected_columns
     after = audience.where(destination > bindparam("mark", type_=WholeNumber))
     ahead = after.order_by(destination).limit(bindparam("chunk")).subquery()
     rows = after.where(destination <= bindparam("upper", type_=WholeNumber)).add_columns(
         bindparam("seq", type_=WholeNumber),
-        literal_column(f"'{DeliveryState.PENDING}'"),
+        state,
         bindparam("due", type_=deliveries.c.due_at.type),
     )
     columns = ("destination_id", "update_seq", "state", "due_at")
@@ -206,17 +222,42 @@ def _steps(audience: Select[Any]) -> _Steps:
     )
 
 
+_PENDING: Final[ColumnElement[str]] = literal_column(f"'{DeliveryState.PENDING}'")
+_HELD: Final[ColumnElement[str]] = literal_column(f"'{DeliveryState.HELD}'")
 _FOLLOWERS: Final = _steps(
     # Who followed the show, for this kind of news, when the update was published.
     select(subscriptions.c.destination_id).where(
         subscriptions.c.show_id == bindparam("show"),
         subscriptions.c.since_seq < bindparam("seq", type_=WholeNumber),
         *reachable_and_wants(bindparam("wanted", type_=WholeNumber)),
-    )
+    ),
+    _PENDING,
 )
 _TOLD_OF: Final = _steps(
     # Who got the update that is taken back, or may have got it.
     select(deliveries.c.destination_id).where(
         deliveries.c.update_seq == bindparam("taken_back"), was_sent()
+    ),
+    case(
+        (exists().where(suspensions.c.destination_id == deliveries.c.destination_id), _HELD),
+        else_=_PENDING,
+    ),
+)
+
+_LAST: Final = 2**63 - 1
+_WITHDRAW: Final = (
+    # Who has not got what is taken back never will, whoever composes it from an older log.
+    update(deliveries)
+    .where(
+        deliveries.c.update_seq == bindparam("taken_back"),
+        deliveries.c.destination_id > bindparam("mark", type_=WholeNumber),
+        deliveries.c.destination_id <= bindparam("upper", type_=WholeNumber),
+        deliveries.c.state.in_((DeliveryState.PENDING, DeliveryState.HELD)),
+        deliveries.c.flight == Flight.GROUNDED,
+    )
+    .values(
+        state=DeliveryState.EXPIRED,
+        reason="it was retracted before it was sent",
+        settled_at=bindparam("due", type_=deliveries.c.due_at.type),
     )
 )

@@ -1,7 +1,7 @@
 """The store: one database with everything kept in it, opened ready for use."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from bot.curation import Trust
 from storage.database import Database
@@ -12,7 +12,7 @@ from storage.publishing import Publishing
 from storage.shows import Shows
 from storage.subscriptions import Subscriptions
 from storage.updates import Updates
-from storage.upgrade import Told, upgrade
+from storage.upgrade import Working, upgrade
 
 
 class Storage:
@@ -29,13 +29,9 @@ class Storage:
         self.deliveries = Deliveries(database)
 
 
-def _untold(_words: str) -> None:
-    """Tell nobody."""
-
-
 @asynccontextmanager
 async def open_storage(
-    url: str, trust: Trust, *, checkpoints: bool = True, told: Told = _untold
+    url: str, trust: Trust, *, checkpoints: bool = True, working: Working = nullcontext
 ) -> AsyncIterator[Storage]:
     """Open the database at `url`, brought to this version, and close it on every way out.
 
@@ -43,7 +39,7 @@ async def open_storage(
     """
     database = Database(url, checkpoints=checkpoints)
     try:
-        await upgrade(database, told)
+        await upgrade(database, working)
         yield Storage(database, trust)
     finally:
         await database.close()

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,13 +13,13 @@ from bot.errors import StorageUnusable
 from storage.database import Database, back_up, check_file, create_private
 from storage.migrations import HEAD
 
-Told = Callable[[str], None]
-"""Is told what is being done, so that a person sees progress."""
+Working = Callable[[str], AbstractContextManager[object]]
+"""Is entered while something long is done, with what it is, so that a person sees progress."""
 
 _STEPS: Final = Path(__file__).parent / "migrations"
 
 
-async def upgrade(database: Database, told: Told) -> None:
+async def upgrade(database: Database, working: Working) -> None:
     """Make the tables those of this version; raises `StorageUnusable` for a newer database."""
     if database.path is not None:
         create_private(database.path)
@@ -27,9 +28,10 @@ async def upgrade(database: Database, told: Told) -> None:
         return
     if version is not None:
         _check_known(database, version)
-        told(f"Bringing the database from version {version} to {HEAD}; a backup comes first …")
-        told(f"Backup: {await back_up_now(database)}")
-    await database.write(lambda connection: connection.run_sync(_run_steps))
+        with working(f"Copying the database before it goes from version {version} to {HEAD}"):
+            await back_up_now(database)
+    with working(f"Bringing the database to version {HEAD}"):
+        await database.write(lambda connection: connection.run_sync(_run_steps))
 
 
 async def current_version(database: Database) -> str | None:

@@ -236,6 +236,7 @@ def test_seasons_and_parts_come_out_in_order(dated: dict[str, Any], then: dict[s
         ({"season": 2, "date": "2027-06"}, {"season": 3, "date": "2027-06"}),
         ({"season": 2, "date": "2027-06"}, {"season": 3, "date": "2027"}),
         ({"season": 2, "date": "2027-06"}, {"season": 3, "date": "2027/.."}),
+        ({"season": 2, "date": "2027-06-20"}, {"season": 3, "date": "2027-06-20"}),
         ({"part": 1, "date": "2027-06"}, {"part": 2, "date": "2027-06-20"}),
         ({"date": "2027-06"}, {"part": 1, "date": "2027-05"}),
         ({"season": 10, "date": "2027-06"}, {"season": 9, "date": "2027-05"}),

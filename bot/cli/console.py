@@ -4,6 +4,7 @@ import asyncio
 import io
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Final, TypeVar
 
 import typer
@@ -22,6 +23,14 @@ REFUSED: Final = 1
 def tell(text: str) -> None:
     """Say something about the work to the person, beside the output."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def working(words: str) -> AbstractContextManager[object]:
+    """Show that something long is under way: a spinner at a terminal, nothing elsewhere."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return console.status(f"{words} …") if console.is_terminal else nullcontext()
 
 
 def say(text: str) -> None:
@@ -55,7 +64,7 @@ def with_storage(work: Callable[..., Awaitable[T]], *, starter: bool = True) -> 
     read = settings()
 
     async def main() -> T:
-        async with opened(read, tell, starter=starter) as storage:
+        async with opened(read, working, starter=starter) as storage:
             return await work(storage)
 
     return asyncio.run(main())

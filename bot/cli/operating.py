@@ -1,12 +1,14 @@
 """The operator's commands: deliveries, doctor, db."""
 
+import asyncio
 import json
 import sqlite3
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.console import REFUSED, say, settings, tell, with_storage
+from bot.cli.console import REFUSED, say, settings, with_storage, working
 from bot.config import Settings
 
 if TYPE_CHECKING:  # the store takes long to import; usage errors and --help do without it
@@ -42,46 +44,62 @@ def deliveries(
 
 def doctor() -> None:
     """Check the settings, the database and this machine, and say what to do."""
-    problems = 0
-    for good, finding in _findings(settings()):
-        problems += not good
-        say(f"{'ok  ' if good else 'MEND'}  {finding}")
-    if problems:
+    findings = _findings(settings())
+    for verdict, finding in findings:
+        say(f"{verdict:<4}  {finding}")
+    if any(verdict is Verdict.MEND for verdict, _ in findings):
         raise typer.Exit(REFUSED)
 
 
-def _findings(read: Settings) -> list[tuple[bool, str]]:
-    import asyncio
+class Verdict(StrEnum):
+    """What the doctor thinks of a finding."""
 
+    OK = "ok"
+    NOTE = "note"
+    MEND = "MEND"
+
+
+def _findings(read: Settings) -> list[tuple[Verdict, str]]:
+    return [(Verdict.OK, "the settings can be used"), _database_finding(read), _sqlite_finding()]
+
+
+def _database_finding(read: Settings) -> tuple[Verdict, str]:
     from bot.errors import StorageError
-    from storage.database import SAFE_SQLITE, Database
-    from storage.upgrade import check
 
-    async def state() -> tuple[bool, str]:
+    try:
+        return Verdict.OK, f"{_checked(read)} is sound and of this version"
+    except StorageError as error:
+        return Verdict.MEND, str(error)
+
+
+def _sqlite_finding() -> tuple[Verdict, str]:
+    from storage.database import SAFE_SQLITE
+
+    name = f"SQLite {sqlite3.sqlite_version}"
+    if sqlite3.sqlite_version_info >= SAFE_SQLITE:
+        return Verdict.OK, name
+    return Verdict.NOTE, (
+        f"{name} is older than {'.'.join(map(str, SAFE_SQLITE))}: two processes that write and "
+        "checkpoint at once may damage the file. Cliffhanger leaves checkpoints to the bot alone; "
+        "run no other tool that checkpoints (such as Litestream) beside it, or install a newer "
+        "SQLite"
+    )
+
+
+def _checked(read: Settings) -> str:
+    """Check the database; its name. Raises `StorageError` with what is wrong."""
+    from storage.database import Database
+    from storage.upgrade import check as check_database
+
+    async def main() -> str:
         database = Database(read.database_url.get_secret_value(), checkpoints=False)
         try:
-            await check(database)
-        except StorageError as error:
-            return False, str(error)
+            await check_database(database)
         finally:
             await database.close()
-        return True, f"{database.shown} is sound and of this version"
+        return database.shown
 
-    needed = ".".join(map(str, SAFE_SQLITE))
-    safe = sqlite3.sqlite_version_info >= SAFE_SQLITE
-    sqlite = f"SQLite {sqlite3.sqlite_version}"
-    return [
-        (True, "the settings can be used"),
-        asyncio.run(state()),
-        (True, sqlite)
-        if safe
-        else (
-            True,
-            f"{sqlite} is older than {needed}: two processes that write and checkpoint at once may "
-            "damage the file. Cliffhanger leaves checkpoints to the bot alone; run no other tool "
-            "that checkpoints (such as Litestream) beside it, or install a newer SQLite",
-        ),
-    ]
+    return asyncio.run(main())
 
 
 @db.command()
@@ -100,8 +118,9 @@ def backup() -> None:
     from storage.upgrade import back_up_now
 
     async def work(storage: "Storage") -> None:
-        tell("Copying and checking …")
-        say(str(await back_up_now(storage.database)))
+        with working("Copying the database and checking the copy"):
+            path = await back_up_now(storage.database)
+        say(str(path))
 
     with_storage(work, starter=False)
 
@@ -109,19 +128,7 @@ def backup() -> None:
 @db.command()
 def check() -> None:
     """Check that the database is sound and of this version."""
-    import asyncio
-
-    from storage.database import Database
-    from storage.upgrade import check as check_database
-
     read = settings()
-
-    async def main() -> str:
-        database = Database(read.database_url.get_secret_value(), checkpoints=False)
-        try:
-            await check_database(database)
-        finally:
-            await database.close()
-        return database.shown
-
-    say(f"{asyncio.run(main())} is sound.")
+    with working("Checking the database"):
+        name = _checked(read)
+    say(f"{name} is sound.")

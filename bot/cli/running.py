@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from bot.cli.console import settings, tell
+from bot.cli.console import settings, working
 
 
 def run() -> None:
@@ -17,7 +17,7 @@ def run() -> None:
     from bot.app import run as run_bot
     from bot.platforms.terminal import best_front
 
-    asyncio.run(run_bot(settings(), best_front(), tell))
+    asyncio.run(run_bot(settings(), best_front(), working))
 
 
 def _end_at_once(*_: object) -> NoReturn:

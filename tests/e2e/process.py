@@ -3,15 +3,19 @@
 Everything waits for a condition with a deadline, and ends what it started.
 """
 
+import atexit
 import codecs
 import fcntl
+import functools
 import json
 import os
 import pty
+import shutil
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import threading
 import time
@@ -84,6 +88,13 @@ class Home:
             **settings,
         }
 
+    @classmethod
+    def stocked(cls, folder: Path, **settings: str) -> Self:
+        """A folder whose database holds the starter catalogue already."""
+        home = cls(folder, **settings)
+        shutil.copy(_stock(), home.database)
+        return home
+
     def command(self, *words: str, entered: str = "", program: Sequence[str] = PROGRAM) -> Done:
         """Run one command to its end; it never shows a traceback."""
         ended = subprocess.run(
@@ -143,6 +154,16 @@ class Home:
             yield bot
         finally:
             bot.close()
+
+
+@functools.cache
+def _stock() -> Path:
+    """A database that the program filled at its first start; made once."""
+    folder = Path(tempfile.mkdtemp(prefix="cliffhanger-tests-"))
+    atexit.register(shutil.rmtree, folder)
+    home = Home(folder)
+    home.do("shows")
+    return home.database
 
 
 def messages(text: str) -> list[str]:
@@ -254,10 +275,6 @@ class LiveBot:
         waiting = fcntl.ioctl(self._stdout, termios.FIONREAD, b"\0" * 4)
         return int(struct.unpack("i", waiting)[0]) >= room * 3 // 4
 
-    def stop_reading(self) -> None:
-        """Close the reading side of its output."""
-        self._stdout.close()
-
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._process.send_signal(number)
@@ -270,8 +287,9 @@ class LiveBot:
         """Wait for its end; returns the exit code."""
         code = self._process.wait(within)
         self._errors.to_end()
-        if self._output:
-            self._output.to_end()
+        if self._output is None:
+            self._output = _Collected(self._stdout)
+        self._output.to_end()
         assert "Traceback" not in self.err, self.err
         return code
 
@@ -295,7 +313,7 @@ class LiveBot:
                 continue
 
 
-class _Answering(pyte.Screen):  # type: ignore[misc]
+class _Answering(pyte.Screen):
     """A screen that answers the questions a program asks its terminal."""
 
     def __init__(self, columns: int, rows: int, answer: Callable[[str], None]) -> None:
@@ -329,7 +347,7 @@ class ScreenBot:
         os.close(slave)
         self.raw = b""
         self._lock = threading.Lock()
-        self._screen = _Answering(self.COLUMNS, self.ROWS, lambda data: self.press(data))
+        self._screen = _Answering(self.COLUMNS, self.ROWS, self.press)
         self._stream = pyte.ByteStream(self._screen)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()

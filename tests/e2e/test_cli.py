@@ -6,14 +6,16 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.e2e.process import Home, messages
+from ulid import ULID
+
+from tests.e2e.process import Home
 from tests.e2e.test_main_job import NEXT_YEAR, OFFICIAL
 
-STATES = ["pending", "held", "sent", "expired", "failed", "uncertain"]
 SHOW_FIELDS = {
     "schema_version", "id", "title", "original_title", "aliases", "services", "ids",
     "official_channels", "limited", "sources",
 }  # fmt: skip
+TODAY = dt.datetime.now(dt.UTC).date().isoformat()
 UPDATE_FIELDS = {
     "schema_version", "id", "recorded_at", "show", "season", "part", "kind", "value", "date",
     "certainty", "speaker", "speaker_role", "source", "evidence", "curator", "method", "also",
@@ -31,9 +33,9 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_publishing_says_what_it_will_do_asks_and_prints_the_record(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = Home.stocked(tmp_path)
     home.talk("/subscribe ozark")
-    for answer in ("n\n", "\n", ""):
+    for answer in ("n\n", ""):
         refusal = home.refused("publish", *RENEWAL, entered=answer)
         assert "RENEWED · Ozark, season 9" in refusal
         assert "To 1 chat." in refusal
@@ -44,7 +46,7 @@ def test_publishing_says_what_it_will_do_asks_and_prints_the_record(tmp_path: Pa
     record = home.do("updates", "ozark", "--json").records[-1]
     assert record["id"] in published.out
     dated = home.publish("ozark", "--season", "9", "--kind", "dated",
-                         "--date", f"{NEXT_YEAR}-02", "--announced", f"{dt.date.today()}",
+                         "--date", f"{NEXT_YEAR}-02", "--announced", TODAY,
                          "--part", "2", *OFFICIAL)  # fmt: skip
     assert set(dated) == UPDATE_FIELDS
     assert dated["date"]["edtf"] == f"{NEXT_YEAR}-02"
@@ -58,48 +60,34 @@ def test_publishing_says_what_it_will_do_asks_and_prints_the_record(tmp_path: Pa
 
 
 def test_what_cannot_be_stored_is_refused_with_1_and_wrong_usage_with_2(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = Home.stocked(tmp_path)
     everything = home.do("updates", "--json").out
     refused = {
         "Close to it: Ozark (ozark)": ("publish", "ozrk", "--season", "9", "--kind", "renewed"),
-        "who stands behind this?": ("publish", "ozark", "--season", "9", "--kind", "renewed"),
         "not on the list of trusted outlets": (
             "publish", "ozark", "--season", "9", "--kind", "renewed", "--outlet", "My Blog"),
-        "give its number": ("publish", "ozark", "--kind", "renewed", *OFFICIAL),
         "does not exist in the calendar": (
             "publish", "ozark", "--season", "9", "--kind", "dated", "--date", "2027-02-30",
             *OFFICIAL),
-        "No update has the id": ("retract", "01M817RXN8ZRCQP1SXQMH6Q8AN", "--reason", "no"),
+        "No update has the id": ("retract", str(ULID()), "--reason", "no"),
         "There is no file or folder": ("load", "nowhere.jsonl"),
-        "No show has exactly": ("updates", "ozrk"),
     }  # fmt: skip
-    home_of_none = home.do("updates", "ozark", "--json").records
-    assert "01M817RXN8ZRCQP1SXQMH6Q8AN" not in [one["id"] for one in home_of_none]
     for reason, words in refused.items():
-        if words[0] == "retract":
-            words = ("retract", "01BX5ZZKBKACTAV9WEVGEMMVRZ", *words[2:])
         assert reason in home.refused(*words, entered="y\n")
     assert home.do("updates", "--json").out == everything
     for words in (
         ("nonsense",),
-        ("publish",),
         ("publish", "ozark"),
-        ("publish", "ozark", "--kind", "guessed"),
-        ("publish", "ozark", "--kind", "renewed", "--season", "two"),
         ("publish", "ozark", "--kind", "renewed", "--announced", "2027-02-30"),
-        ("retract", "01BX5ZZKBKACTAV9WEVGEMMVRZ"),
-        ("load",),
-        ("deliveries", "--yaml"),
         ("db", "drop"),
     ):
         done = home.command(*words)
         assert (done.code, done.out) == (2, ""), done
         assert done.err.strip()
-    assert home.do("--help").out.strip()
 
 
 def test_lists_carry_the_fields_of_the_record_format(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = Home.stocked(tmp_path)
     shows = home.do("shows", "--json").records
     assert len(shows) >= 25
     assert all(set(show) == SHOW_FIELDS for show in shows)
@@ -110,26 +98,12 @@ def test_lists_carry_the_fields_of_the_record_format(tmp_path: Path) -> None:
     assert all(set(update) == UPDATE_FIELDS for update in updates)
     by_alias = home.do("updates", "AOUAD", "--json").records
     assert by_alias == [one for one in updates if one["show"] == "all-of-us-are-dead"]
-    assert len(home.do("updates", "aouad").lines) == len(by_alias)
-    assert home.do("shows", "qqqqqqqqqq").out == ""
-
-
-def test_deliveries_are_counted_by_state(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    home.talk("/subscribe ozark")
-    assert list(home.deliveries()) == STATES
-    home.publish(*RENEWAL)
-    home.talk()
-    assert home.deliveries() == {state: int(state == "sent") for state in STATES}
-    table = home.do("deliveries").out
-    assert all(state in table for state in STATES)
-    assert "Oldest due: none" in table
 
 
 def test_what_is_dumped_loads_and_dumps_again_byte_for_byte(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     (tmp_path / "new").mkdir()
-    old, new = Home(tmp_path / "old"), Home(tmp_path / "new")
+    old, new = Home.stocked(tmp_path / "old"), Home(tmp_path / "new")
     mistake = old.publish(*RENEWAL)
     old.do("retract", mistake["id"], "--reason", "a hoax", "--yes")
     old.do("dump", "first")
@@ -139,17 +113,15 @@ def test_what_is_dumped_loads_and_dumps_again_byte_for_byte(tmp_path: Path) -> N
 
     loaded = new.do("load", str(old.folder / "first")).out
     assert loaded.endswith(" 0 records unchanged.\n")
-    new.do("dump", "second")
-    assert _contents(new.folder / "second") == first
-    again = new.do("load", str(old.folder / "first"), "second/shows.jsonl").out
+    again = new.do("load", str(old.folder / "first")).out
     assert again.startswith("Loaded 0 shows and 0 updates;")
     new.do("dump", "second")
     assert _contents(new.folder / "second") == first
 
 
-def test_a_loaded_update_is_pushed_like_a_published_one(tmp_path: Path) -> None:
+def test_a_loaded_update_is_pushed_like_a_published_one_and_counted(tmp_path: Path) -> None:
     (tmp_path / "from").mkdir()
-    source, home = Home(tmp_path / "from"), Home(tmp_path)
+    source, home = Home.stocked(tmp_path / "from"), Home.stocked(tmp_path)
     source.publish(*RENEWAL)
     source.do("dump", "dump")
     home.talk("/subscribe ozark")
@@ -158,28 +130,34 @@ def test_a_loaded_update_is_pushed_like_a_published_one(tmp_path: Path) -> None:
         home.do("load", str(source.folder / "dump"))
         assert bot.wait_for("RENEWED").startswith("RENEWED · Ozark, season 9")
         assert bot.finish() == 0
+    counts = home.deliveries()
+    assert list(counts) == ["pending", "held", "sent", "expired", "failed", "uncertain"]
+    assert counts == {state: int(state == "sent") for state in counts}
+    table = home.do("deliveries").out
+    assert all(state in table for state in counts)
+    assert "Oldest due: none" in table
 
 
 def test_every_command_works_beside_a_running_bot(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = Home.stocked(tmp_path)
     with home.bot() as bot:
         bot.ask("/subscribe ozark")
         commands = [
             ("publish", "ozark", "--season", str(season), "--kind", "renewed", "--yes", *OFFICIAL)
-            for season in range(11, 17)
+            for season in range(11, 15)
         ] + [
-            ("db", "backup"), ("db", "check"), ("db", "upgrade"), ("dump", "dump"), ("doctor",),
-            ("load", "dump"), ("wishes",), ("shows",), ("deliveries",),
+            ("db", "backup"), ("db", "check"), ("db", "upgrade"), ("dump", "again"), ("doctor",),
+            ("load", "dump"),
         ]  # fmt: skip
         home.do("dump", "dump")
         with ThreadPoolExecutor(4) as pool:
             for done in pool.map(lambda words: home.do(*words), commands):
                 assert "locked" not in done.err
-        for season in range(11, 17):
+        for season in range(11, 15):
             bot.wait_for(f"RENEWED · Ozark, season {season}\n")
         assert bot.finish() == 0
         assert bot.err == ""
-        assert bot.out.count("RENEWED · ") == 6
+        assert bot.out.count("RENEWED · ") == 4
 
 
 def test_the_database_is_checked_backed_up_and_kept_private(tmp_path: Path) -> None:
@@ -202,7 +180,7 @@ def test_the_database_is_checked_backed_up_and_kept_private(tmp_path: Path) -> N
 
 
 def test_a_title_that_is_missing_is_noted_as_a_wish(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = Home.stocked(tmp_path)
     assert "No wishes." in home.do("wishes").err
     said = home.talk("/subscribe zzyzx road trip", "/status zzyzx road trip")
     assert all("No show called “zzyzx road trip”" in one for one in said)
@@ -217,7 +195,6 @@ def test_the_demo_tells_the_whole_story_and_leaves_nothing_behind(tmp_path: Path
     before = sorted(os.walk(tmp_path))
     story = home.do("demo", "--fast")
     assert sorted(os.walk(tmp_path)) == before
-    told = [one.splitlines()[-1 if "›" in one else 0] for one in messages(story.out)]
     order = [
         "> /subscribe all of us are ded",
         "Subscribed: you get every alert for All of Us Are Dead.",
@@ -231,7 +208,7 @@ def test_the_demo_tells_the_whole_story_and_leaves_nothing_behind(tmp_path: Path
         "CORRECTION · ",
     ]
     places = [story.out.find(step) for step in order]
-    assert -1 not in places, (order, told)
+    assert -1 not in places, story.out
     assert places == sorted(places)
     assert story.out.count("RENEWED · ") == 1
     assert story.err == ""

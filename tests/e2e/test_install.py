@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -42,8 +41,12 @@ def test_the_wheel_holds_what_the_program_needs_and_works_anywhere(tmp_path: Pat
     packaged = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     needed = {
         str(path.relative_to(ROOT))
-        for pattern in ("storage/migrations/**/*.py", "storage/curated/**/*.jsonl",
-                        "storage/trust/*.jsonl", "bot/**/*.py")  # fmt: skip
+        for pattern in (
+            "storage/migrations/**/*.py",
+            "storage/curated/**/*.jsonl",
+            "storage/trust/*.jsonl",
+            "bot/**/*.py",
+        )
         for path in ROOT.glob(pattern)
     }
     assert len(needed) > 50
@@ -57,7 +60,8 @@ def test_the_wheel_holds_what_the_program_needs_and_works_anywhere(tmp_path: Pat
     # The dependencies are those of this environment: nothing is fetched.
     site = _run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))",
                 folder=empty).strip()  # fmt: skip
-    Path(site, "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    mine = [path for path in sys.path if path.endswith("site-packages")]
+    Path(site, "dependencies.pth").write_text("\n".join(mine))
     _run(sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--no-deps",
          "--quiet", "--disable-pip-version-check", wheel, folder=tmp_path)  # fmt: skip
     where = _run(python, "-c", "import bot, storage; print(bot.__file__, storage.__file__)",

@@ -13,7 +13,7 @@ NEXT_YEAR = dt.datetime.now(dt.UTC).year + 1
 
 
 def test_a_fan_is_told_what_is_confirmed_once_and_no_guess(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = Home.stocked(tmp_path)
     with home.bot() as bot:
         known = bot.ask("/subscribe all of us are ded")
         assert "you get every alert for All of Us Are Dead" in known
@@ -57,7 +57,7 @@ def test_a_fan_is_told_what_is_confirmed_once_and_no_guess(tmp_path: Path) -> No
 
 
 def test_a_correction_reaches_whoever_got_the_mistake_and_nobody_else(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = Home.stocked(tmp_path)
     with home.bot() as bot:
         missed = home.publish("stranger things", "--season", "9", "--kind", "renewed", *OFFICIAL)
         bot.ask("/subscribe ozark")
@@ -75,7 +75,7 @@ def test_a_correction_reaches_whoever_got_the_mistake_and_nobody_else(tmp_path: 
 
 
 def test_only_the_shows_and_the_kinds_one_follows_are_news(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = Home.stocked(tmp_path)
     with home.bot() as bot:
         assert "dated, trailer" in bot.ask("/subscribe ozark dated,trailer")
         bot.ask("/subscribe yellowstone")
@@ -98,7 +98,7 @@ def test_only_the_shows_and_the_kinds_one_follows_are_news(tmp_path: Path) -> No
 
 
 def test_what_was_published_while_the_bot_was_down_comes_once_and_in_order(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = Home.stocked(tmp_path)
     home.publish("ozark", "--season", "8", "--kind", "renewed", *OFFICIAL)
     before = home.talk("/subscribe ozark")
     assert len(before) == 1, "subscribing brings no backlog"
@@ -115,7 +115,7 @@ def test_what_was_published_while_the_bot_was_down_comes_once_and_in_order(tmp_p
 
 
 def test_a_person_sees_and_deletes_everything_that_is_stored(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = Home.stocked(tmp_path)
     said = home.talk(
         "/subscribe ozark", "/subscribe ozark trailer", "/subscribe kin", "/subscriptions",
         "/upcoming", "/latest", "/help", "/privacy", "/subscribe the moon is a lie",

@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import functools
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from itertools import count
@@ -210,18 +210,19 @@ def blank() -> bytes:
         return path.read_bytes()
 
 
+def a_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder for one example of a property, in memory where there is such a place."""
+    memory = Path("/dev/shm")
+    return tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
+
+
 @asynccontextmanager
 async def a_store(*shows: Show) -> AsyncIterator[Storage]:
     """A new SQLite store with these shows, for one example of a property."""
-    with tempfile.TemporaryDirectory() as folder:
+    with a_folder() as folder:
         path = Path(folder) / "store.db"
         path.write_bytes(blank())
         async with open_storage(f"sqlite:///{path}", trust()) as storage:
             if shows:
                 await put_shows(storage, *shows)
             yield storage
-
-
-def followers(storage: Storage, chats: Iterable[int]) -> Any:
-    """Let the chats with these numbers follow the show."""
-    return follow(storage, *map(a_chat, chats))

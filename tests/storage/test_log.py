@@ -248,9 +248,6 @@ async def test_a_catalogue_larger_than_a_statement_has_parameters(storage: Stora
     shows = [a_show(f"show-{n}") for n in range(33_000)]
     await put_shows(storage, *shows)
     assert len(await storage.shows.some(show.id for show in shows)) == len(shows)
-    version = await storage.shows.version()
-    await put_shows(storage, *shows)
-    assert await storage.shows.version() == version
 
 
 async def test_of_a_file_with_a_bad_record_nothing_is_stored(storage: Storage, file: Path) -> None:

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from storage.database import Database, check_file
 from storage.migrations import HEAD
 from storage.store import Storage, open_storage
 from storage.trust import trust
+from storage.upgrade import Working
 from tests.build import ROOT, a_show
 from tests.storage.builders import everything, put_shows, sql, write
 
@@ -179,12 +181,22 @@ def test_head_is_the_newest_step_and_the_steps_are_one_line() -> None:
         assert Path(step.path).name.split("_")[0] == step.revision
 
 
+def _noted(told: list[str]) -> Working:
+    """Notes what long work is under way."""
+
+    def working(words: str) -> AbstractContextManager[None]:
+        told.append(words)
+        return nullcontext()
+
+    return working
+
+
 async def test_opening_again_changes_nothing(database_url: str) -> None:
     async with open_storage(database_url, trust()) as storage:
         await put_shows(storage)
         before = await everything(storage)
     told: list[str] = []
-    async with open_storage(database_url, trust(), told=told.append) as storage:
+    async with open_storage(database_url, trust(), working=_noted(told)) as storage:
         assert await everything(storage) == before
     assert told == []
 
@@ -349,12 +361,14 @@ async def test_before_a_step_a_checked_private_copy_is_made_and_told(
 ) -> None:
     tomorrow.write_text(STEP.format(then=""))
     told: list[str] = []
-    async with open_storage(f"sqlite:///{yesterdays_file}", trust(), told=told.append):
+    async with open_storage(f"sqlite:///{yesterdays_file}", trust(), working=_noted(told)):
         pass
     (copy,) = backups(yesterdays_file)
     assert copy.stat().st_mode & 0o777 == 0o600
-    assert "from version 0001 to 0002; a backup comes first" in told[0]
-    assert told[1] == f"Backup: {copy}"
+    assert told == [
+        "Copying the database before it goes from version 0001 to 0002",
+        "Bringing the database to version 0002",
+    ]
     check_file(copy)
     assert rows(copy, "SELECT version_num FROM alembic_version") == [("0001",)]
     assert rows(copy, "SELECT title FROM shows") == [(a_show().title,)]

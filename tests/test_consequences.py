@@ -1,0 +1,174 @@
+"""What follows from a send that went wrong, and whom an update concerns: two tables and a law."""
+
+import datetime as dt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import DestinationLost, MaybeSent, NotSent, Refused
+from bot.model import ALL_KINDS, Delivery, DeliveryState, Seq, ShowId, UpdateKind
+from bot.outbox.consequences import MAYBE_WAITS, WAITS, expired, jittered, settlement
+from bot.poll import decide
+from bot.text import clean
+from storage.fanouts import Job, Unread
+from storage.outbox import Settlement
+from tests.build import NOW
+
+EVEN = 0.5
+"""The chance that neither lengthens nor shortens a wait."""
+
+
+def settled(error: Exception | None, attempts: int = 1, chance: float = EVEN) -> Settlement:
+    return settlement(Delivery(Seq(7), 3, attempts), error, "m1", NOW, chance)
+
+
+def wait(error: Exception, attempts: int, chance: float = EVEN) -> float:
+    due = settled(error, attempts, chance).due_at
+    assert due is not None
+    return (due - NOW).total_seconds()
+
+
+# --- the outbox ---
+
+
+def test_what_was_sent_keeps_the_id_of_its_message() -> None:
+    assert settled(None) == Settlement(
+        Delivery(Seq(7), 3, 1), DeliveryState.SENT, NOW, message_id="m1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "state"),
+    [
+        (NotSent("offline"), 1, DeliveryState.PENDING),
+        (NotSent("offline"), 19, DeliveryState.PENDING),
+        (NotSent("offline"), 20, DeliveryState.FAILED),
+        (NotSent("offline"), 21, DeliveryState.FAILED),
+        (MaybeSent("no answer"), 1, DeliveryState.PENDING),
+        (MaybeSent("no answer"), 2, DeliveryState.PENDING),
+        (MaybeSent("no answer"), 3, DeliveryState.UNCERTAIN),
+        (MaybeSent("no answer"), 9, DeliveryState.UNCERTAIN),
+        (Refused("too long"), 1, DeliveryState.FAILED),
+        (DestinationLost("blocked"), 1, DeliveryState.HELD),
+        (DestinationLost("blocked"), 19, DeliveryState.HELD),
+        (RuntimeError("a slip"), 1, DeliveryState.PENDING),
+        (RuntimeError("a slip"), 4, DeliveryState.PENDING),
+        (RuntimeError("a slip"), 5, DeliveryState.FAILED),
+        (TimeoutError(), 5, DeliveryState.FAILED),
+    ],
+)
+def test_every_error_has_its_consequence(
+    error: Exception, attempts: int, state: DeliveryState
+) -> None:
+    done = settled(error, attempts)
+    assert (done.state, done.at) == (state, NOW)
+    assert (done.due_at is not None) == (state is DeliveryState.PENDING)
+    assert done.reason == (str(error) or "TimeoutError()")
+    assert done.message_id is None
+
+
+@pytest.mark.parametrize(("error", "maybe"), [(MaybeSent("x"), True), (NotSent("x"), False)])
+def test_what_may_have_arrived_is_marked_while_it_waits(error: Exception, maybe: bool) -> None:
+    assert settled(error).maybe_sent is maybe
+
+
+@pytest.mark.parametrize("error", [NotSent("x"), RuntimeError("x"), MaybeSent("x")])
+def test_waits_grow_and_never_end_before_they_begin(error: Exception) -> None:
+    tries = [attempt for attempt in range(1, 20) if settled(error, attempt).state == "pending"]
+    waits = [wait(error, attempt) for attempt in tries]
+    assert waits == sorted(waits)
+    assert len(set(waits)) >= 2
+    assert min(waits) >= 5
+
+
+def test_the_first_wait_is_short_and_the_last_a_working_day() -> None:
+    assert wait(NotSent("x"), 1) == 5
+    assert wait(NotSent("x"), len(WAITS)) == wait(NotSent("x"), 19) == 8 * 3600
+    assert [wait(MaybeSent("x"), attempt) for attempt in (1, 2)] == [60, 600]
+    assert len(MAYBE_WAITS) == 2
+
+
+@given(
+    st.sampled_from([NotSent("x"), MaybeSent("x"), RuntimeError("x")]),
+    st.integers(1, 19),
+    st.floats(0, 1),
+)
+def test_jitter_stays_within_a_fifth(error: Exception, attempts: int, chance: float) -> None:
+    if settled(error, attempts).state is DeliveryState.PENDING:
+        even = wait(error, attempts)
+        assert 0.8 * even - 0.001 <= wait(error, attempts, chance) <= 1.2 * even + 0.001
+
+
+def test_jitter_uses_the_whole_range() -> None:
+    ten = dt.timedelta(seconds=10)
+    assert [jittered(ten, chance).total_seconds() for chance in (0, 0.5, 1)] == [8, 10, 12]
+
+
+@pytest.mark.parametrize(("asked", "due"), [(3600, 3600), (1, 5), (0, 5), (None, 5)])
+def test_a_wait_the_platform_asks_for_is_kept(asked: float | None, due: float) -> None:
+    assert wait(NotSent("slow down", retry_after=asked), 1) == due
+
+
+def test_a_reason_is_kept_clean_and_short() -> None:
+    reason = settled(Refused("\x1b[2Jno\u202e way\n" + "x" * 5000)).reason
+    assert reason is not None
+    assert reason.startswith("[2Jno way x")
+    assert clean(reason) == reason
+    assert len(reason) == 300
+
+
+def test_an_error_without_words_is_kept_by_its_name() -> None:
+    assert settled(Refused()).reason == "Refused()"
+
+
+def test_news_that_is_news_no_more_expires_with_a_reason() -> None:
+    delivery = Delivery(Seq(7), 3, 2)
+    assert expired(delivery, "it is old", NOW) == Settlement(
+        delivery, DeliveryState.EXPIRED, NOW, reason="it is old"
+    )
+
+
+# --- the poll ---
+
+OZARK = ShowId("ozark")
+
+
+def unread(kind: str, *, pushes: bool = True, retracts: int | None = None) -> Unread:
+    target = None if retracts is None else Seq(retracts)
+    return Unread(Seq(9), OZARK, UpdateKind(kind), pushes, target)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        ("renewed", "renewed"),
+        ("saved", "renewed"),
+        ("dated", "dated"),
+        ("postponed", "dated"),
+        ("released", "dated"),
+        ("trailer", "trailer"),
+        ("cancelled", "cancelled"),
+        ("ending", "cancelled"),
+    ],
+)
+def test_an_update_is_for_the_followers_of_its_kind(kind: str, wanted: str) -> None:
+    assert decide(unread(kind)) == Job(Seq(9), OZARK, frozenset({UpdateKind(wanted)}))
+
+
+@pytest.mark.parametrize("kind", ["teaser", "production", "pending", "retracted"])
+def test_some_kinds_concern_nobody(kind: str) -> None:
+    assert decide(unread(kind)) is None
+
+
+@pytest.mark.parametrize("kind", UpdateKind)
+@pytest.mark.parametrize("retracts", [None, 0, 4])
+def test_what_is_not_to_be_pushed_concerns_nobody(kind: str, retracts: int | None) -> None:
+    assert decide(unread(kind, pushes=False, retracts=retracts)) is None
+
+
+@pytest.mark.parametrize("target", [0, 4])
+def test_a_retraction_is_for_those_who_got_the_mistake(target: int) -> None:
+    assert decide(unread("retracted", retracts=target)) == Job(
+        Seq(9), OZARK, ALL_KINDS, Seq(target)
+    )
