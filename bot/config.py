@@ -96,6 +96,8 @@ class Settings(BaseSettings):
             raise SettingsError(_problem(error)) from None
         except UnicodeDecodeError:
             raise SettingsError(f"{ENV_FILE} is not a text file in UTF-8.") from None
+        except OSError as error:
+            raise SettingsError(f"{ENV_FILE} cannot be read: {error.strerror}.") from None
 
 
 _SECRET: Final = frozenset({"discord_token", "telegram_token", "database_url"})

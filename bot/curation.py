@@ -8,12 +8,12 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import urlsplit
 
 from bot.dates import Change, ReleaseDate
 from bot.errors import BadRecord
-from bot.model import Certainty, Push, Show, SpeakerRole, Update, UpdateId, UpdateKind, followed_as
+from bot.model import Certainty, Push, Show, Update, UpdateId, UpdateKind, followed_as
 from bot.seasons import Known, SeasonKey, Stage, fold, in_force, key_of, same_fact
+from bot.trust import Trust
 
 NEWS_AGE: Final = dt.timedelta(days=30)
 """An announcement older than this is no news any more: it is recorded quietly."""
@@ -24,86 +24,6 @@ _VIDEO_KINDS: Final = frozenset({UpdateKind.TRAILER, UpdateKind.TEASER})
 _NO_SEASON_NEEDED: Final = frozenset(
     {UpdateKind.CANCELLED, UpdateKind.ENDING, UpdateKind.SAVED, UpdateKind.RETRACTED}
 )
-_ROLE_WORDS: Final = {
-    "network": SpeakerRole.NETWORK,
-    "platform": SpeakerRole.PLATFORM,
-    "streamer": SpeakerRole.PLATFORM,
-    "production": SpeakerRole.PRODUCTION,
-    "producer": SpeakerRole.PRODUCTION,
-    "studio": SpeakerRole.PRODUCTION,
-    "showrunner": SpeakerRole.SHOWRUNNER,
-    "creator": SpeakerRole.SHOWRUNNER,
-    "official account": SpeakerRole.OFFICIAL_ACCOUNT,
-    "official_account": SpeakerRole.OFFICIAL_ACCOUNT,
-    "@": SpeakerRole.OFFICIAL_ACCOUNT,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Outlet:
-    """A news outlet whose reports are trusted."""
-
-    name: str
-    domain: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decider:
-    """A network, platform or studio that decides about shows."""
-
-    name: str
-    role: SpeakerRole
-    domains: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """Whose word counts: outlets for `reported`, deciders for `official`."""
-
-    outlets: tuple[Outlet, ...] = ()
-    deciders: tuple[Decider, ...] = ()
-
-    def outlet(self, name: str | None, url: str | None) -> Outlet | None:
-        """The trusted outlet of that name, or else the one at that address."""
-        by_name = (outlet for outlet in self.outlets if _same(outlet.name, name))
-        by_url = (outlet for outlet in self.outlets if _at(url, outlet.domain))
-        return next(by_name, None) or (None if name else next(by_url, None))
-
-    def decider_at(self, url: str | None) -> Decider | None:
-        """The decider whose own site the address is on."""
-        return next((who for who in self.deciders if any(_at(url, at) for at in who.domains)), None)
-
-    def role(self, speaker: str, show: Show) -> SpeakerRole | None:
-        """What makes the speaker's word official: a role in the text, or a decider's name."""
-        folded = speaker.casefold()
-        for word, role in _ROLE_WORDS.items():
-            if folded.startswith(word):
-                return role
-        known = [who for who in self.deciders if _speaks_for(folded, who.name)]
-        if known:
-            return max(known, key=lambda who: len(who.name)).role  # HBO Max is not HBO
-        service = any(_speaks_for(folded, service) for service in show.services)
-        return SpeakerRole.PLATFORM if service else None
-
-
-def _same(name: str, other: str | None) -> bool:
-    return other is not None and name.casefold() == other.casefold()
-
-
-def _speaks_for(speaker: str, name: str) -> bool:
-    """Whether "netflix korea" speaks for "Netflix"."""
-    folded = name.casefold()
-    return speaker == folded or speaker.startswith(folded + " ")
-
-
-def _at(url: str | None, domain: str) -> bool:
-    """Whether an address is on a domain or below it; `variety.com.evil.io` is not."""
-    try:
-        host = urlsplit(url).hostname if url else None
-    except ValueError:  # not an address at all; the format's check says so
-        return False
-    return host is not None and (host == domain or host.endswith("." + domain))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +62,8 @@ def check(update: Update, context: Context) -> None:
     if update.retracts:
         _check_retraction(update, context)
         return
+    if update.announced > update.recorded_at.date():
+        raise BadRecord("source.published", f"{update.announced} is after the day it was recorded.")
     _check_certainty(update, context.trust)
     _check_parts_of_kind(update)
     _check_references(update, context)
@@ -252,6 +174,9 @@ def _check_retraction(update: Update, context: Context) -> None:
         raise BadRecord("season", "a retraction is about the season and part of its target.")
     if target.confirmed and not update.confirmed:
         raise BadRecord("certainty", "a guess cannot take back a confirmed fact.")
+    if target not in in_force(context.log):
+        later = next(other.id for other in context.log if other.supersedes == target.id)
+        raise BadRecord("retracts", f"{target.id} was corrected by {later} already; retract that.")
     if not update.reason:
         raise BadRecord("reason", "a retraction says why.")
 
@@ -273,6 +198,8 @@ def _check_decision(update: Update, context: Context) -> None:
         other.kind is UpdateKind.CANCELLED and other.confirmed for other in in_force(context.log)
     ):
         raise BadRecord("kind", "only a cancelled show can be saved; no cancellation is on record.")
+    if update.kind is UpdateKind.RENEWED:
+        order = order or context.known(SeasonKey(update.show, None)).order
     if update.kind in (UpdateKind.RENEWED, UpdateKind.DATED) and order:
         _check_not_cancelled(update, order)
 
@@ -281,8 +208,7 @@ def _check_not_cancelled(update: Update, order: Update) -> None:
     if order.kind is UpdateKind.CANCELLED and order.id not in (update.reverses, update.supersedes):
         raise BadRecord(
             "kind",
-            f"this season was cancelled ({order.id}). Record it as saved, or name that update as "
-            "reversed.",
+            f"it was cancelled ({order.id}). Record it as saved, or name that update as reversed.",
         )
 
 

@@ -1,22 +1,14 @@
 """Logging: one line an event, with secrets taken out wherever they come from."""
 
 import logging
-import re
 import sys
 from collections.abc import Collection, MutableMapping
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
 from bot.config import LogFormat, Settings
-from bot.text import clean
-
-_MASK: Final = "[secret]"
-_SECRETS: Final = re.compile(
-    r"\d{6,}:[A-Za-z0-9_-]{30,}"  # a Telegram token
-    r"|[A-Za-z0-9_-]{23,28}\.[A-Za-z0-9_-]{6,7}\.[A-Za-z0-9_-]{27,}"  # a Discord token
-    r"|(?<=://)[^/@\s:]*:\S+(?=@)"  # user and password of an address
-)
+from bot.text import MASK, clean, without_secrets
 
 
 def set_up(settings: Settings) -> None:
@@ -78,5 +70,5 @@ class Redactor:
 
     def _mask(self, text: str) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, _MASK)
-        return _SECRETS.sub(_MASK, text)
+            text = text.replace(secret, MASK)
+        return without_secrets(text)

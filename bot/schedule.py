@@ -94,6 +94,8 @@ class Schedule:
                 await self._poll()
         except TimeoutError:
             log.error("poll.hung", given_up_after=self._time_limit)
+        except asyncio.CancelledError:
+            log.debug("poll.stopped")  # the scheduler shuts down, and would log a traceback
         except Exception as error:  # noqa: BLE001 - whatever it is, the next poll runs
             log.error("poll.failed", problem=str(error) or repr(error))
 

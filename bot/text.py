@@ -1,11 +1,20 @@
 """Text that came from outside: what may be stored, and what may be shown."""
 
+import re
 import unicodedata
 from typing import Final
 
 # Marks that turn the direction of what follows: they can make a title read as another.
 _BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _ALSO_UNSAFE: Final = frozenset("\u2028\u2029\ufeff")
+
+
+MASK: Final = "[secret]"
+_SECRETS: Final = re.compile(
+    r"\d{6,}:[A-Za-z0-9_-]{30,}"  # a Telegram token
+    r"|[A-Za-z0-9_-]{23,28}\.[A-Za-z0-9_-]{6,7}\.[A-Za-z0-9_-]{27,}"  # a Discord token
+    r"|(?<=://)[^/@\s:]*:\S+(?=@)"  # user and password of an address
+)
 
 
 def unsafe(character: str) -> bool:
@@ -32,6 +41,11 @@ def clean(text: str) -> str:
 def shorten(text: str, limit: int) -> str:
     """The text, cut to at most `limit` characters with an ellipsis."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def without_secrets(text: str) -> str:
+    """The text with whatever looks like a token or a password in an address masked."""
+    return _SECRETS.sub(MASK, text)
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

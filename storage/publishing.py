@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.curation import Context, Trust, check, complete, quiet_reason
+from bot.curation import Context, check, complete, quiet_reason
 from bot.errors import BadRecord
 from bot.model import Show, ShowId, Update, UpdateId
 from bot.records import checked
+from bot.trust import Trust
 from storage.database import Database, reads, writes
 from storage.shows import find_shows, put_shows
 from storage.updates import append, log_of, stored

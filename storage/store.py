@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 
-from bot.curation import Trust
+from bot.trust import Trust
 from storage.database import Database
 from storage.destinations import Destinations
 from storage.fanouts import Fanouts

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 from ulid import ULID
 
-from bot.curation import Context, Trust, check, complete
+from bot.curation import Context, check, complete
 from bot.dates import ReleaseDate
 from bot.model import (
     AnnouncedDate,
@@ -27,6 +27,7 @@ from bot.model import (
     UpdateId,
     UpdateKind,
 )
+from bot.trust import Trust
 
 ROOT: Final = Path(__file__).parents[1]
 NOW: Final = dt.datetime(2026, 11, 22, 9, tzinfo=dt.UTC)

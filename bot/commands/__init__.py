@@ -55,8 +55,11 @@ class Command:
     @property
     def usage(self) -> str:
         """How it is written: "/subscribe show [kinds]"."""
-        words = [name if one.required else f"[{name}]" for one in self.parameters
-                 for name in ("|".join(one.choices) or one.name,)]  # fmt: skip
+        names = [
+            (one, "|".join(one.choices) if one.takes is Takes.CHOICE else one.name)
+            for one in self.parameters
+        ]
+        words = [name if one.required else f"[{name}]" for one, name in names]
         return " ".join((f"/{self.name}", *words))
 
 

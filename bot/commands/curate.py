@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ulid import ULID
 
-from bot.curation import NEWS_AGE, Trust
+from bot.curation import NEWS_AGE
 from bot.dates import ReleaseDate
 from bot.errors import BadRecord
 from bot.message import Message
@@ -21,6 +21,7 @@ from bot.model import (
     UpdateKind,
     followed_as,
 )
+from bot.trust import Trust
 from storage.publishing import Prepared
 from storage.store import Storage
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from bot.errors import DestinationLost, MaybeSent, NotSent, Refused
 from bot.model import Delivery, DeliveryState
-from bot.text import clean, shorten
+from bot.text import clean, shorten, without_secrets
 from storage.outbox import Settlement
 
 _SECOND: Final = dt.timedelta(seconds=1)
@@ -32,7 +32,7 @@ def settlement(
     """How to write down a send that ended with `error`, or well; `chance` (0 to 1) is jitter."""
     if error is None:
         return Settlement(delivery, DeliveryState.SENT, now, message_id=message_id)
-    reason = shorten(clean(str(error) or repr(error)), 300)
+    reason = shorten(clean(without_secrets(str(error) or repr(error))), 300)
     state, wait = _consequence(delivery.attempts, error)
     if state is not DeliveryState.PENDING:
         return Settlement(delivery, state, now, reason=reason)

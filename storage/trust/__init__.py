@@ -5,8 +5,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bot.curation import Decider, Outlet, Trust
 from bot.model import SpeakerRole
+from bot.trust import Decider, Outlet, Trust
 
 
 @lru_cache(maxsize=1)

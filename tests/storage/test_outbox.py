@@ -110,6 +110,14 @@ async def test_what_is_not_due_is_left(filled: Storage) -> None:
     assert len(await claim_all(filled, NOW + 10 * SECOND)) == 2
 
 
+async def test_what_waits_for_its_time_does_not_go_with_what_is_due(filled: Storage) -> None:
+    waiting = await tell(filled)
+    await filled.deliveries.settle([again(one) for one in await claim_all(filled)])
+    due = await tell(filled)
+    assert {one.seq for one in await claim_all(filled)} == {due}
+    assert {one.seq for one in await claim_all(filled, NOW + 10 * SECOND)} == {waiting}
+
+
 async def test_a_claim_holds_for_its_lease(filled: Storage) -> None:
     await tell(filled)
     await claim_all(filled)
