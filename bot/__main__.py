@@ -48,6 +48,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(REFUSED)
+    except OSError as error:
+        tell(f"cliffhanger: {clean(str(error))}")
+        sys.exit(REFUSED)
 
 
 if __name__ == "__main__":

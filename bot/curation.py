@@ -18,6 +18,7 @@ from bot.trust import Trust
 NEWS_AGE: Final = dt.timedelta(days=30)
 """An announcement older than this is no news any more: it is recorded quietly."""
 
+_TIME_ZONES: Final = dt.timedelta(days=1)
 _HORIZON: Final = dt.timedelta(days=5 * 366)
 _DATED_KINDS: Final = frozenset({UpdateKind.DATED, UpdateKind.RELEASED})
 _VIDEO_KINDS: Final = frozenset({UpdateKind.TRAILER, UpdateKind.TEASER})
@@ -62,8 +63,8 @@ def check(update: Update, context: Context) -> None:
     if update.retracts:
         _check_retraction(update, context)
         return
-    if update.announced > update.recorded_at.date():
-        raise BadRecord("source.published", f"{update.announced} is after the day it was recorded.")
+    if update.announced > max(update.recorded_at.date(), context.today) + _TIME_ZONES:
+        raise BadRecord("source.published", f"{update.announced} is in the future.")
     _check_certainty(update, context.trust)
     _check_parts_of_kind(update)
     _check_references(update, context)

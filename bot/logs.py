@@ -35,7 +35,7 @@ def set_up(settings: Settings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=_to_stderr,
     )
-    handler = logging.StreamHandler()
+    handler = _StderrNow()
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[*shared, _bare, form]))
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
 
@@ -43,6 +43,14 @@ def set_up(settings: Settings) -> None:
 def _to_stderr(*_: Any) -> structlog.PrintLogger:
     # Looked up at every line: while a prompt is drawn, standard error is a stand-in.
     return structlog.PrintLogger(sys.stderr)
+
+
+class _StderrNow(logging.Handler):
+    """For the log lines of libraries: standard error as it is at that moment, see above."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line."""
+        print(self.format(record), file=sys.stderr)  # noqa: T201
 
 
 def _bare(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -42,7 +42,7 @@ class Poll:
         taken = 0
         while await self._fanouts.unread(1):
             taken += await self._fanouts.take(decide, self._clock(), BATCH)
+            self._on_news()
         if taken:
             log.info("poll.took", updates=taken)
-            self._on_news()
         return taken

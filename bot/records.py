@@ -54,8 +54,13 @@ def _plain(text: str) -> str:
 
 def _https(url: str) -> str:
     _plain(url)
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or len(url.split()) > 1:
+    try:
+        parts = urlsplit(url)
+        plain = parts.scheme == "https" and parts.hostname and "@" not in parts.netloc
+        plain = plain and len(url.split()) == 1 and parts.port != 0
+    except ValueError:  # brackets or a port that make no sense
+        plain = False
+    if not plain:
         raise ValueError("is not a plain https address, such as https://example.com/news")
     return url
 

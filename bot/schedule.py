@@ -6,6 +6,7 @@ time, so a clock set back would make it sleep: a watch on the clock wakes it aga
 
 import asyncio
 import datetime as dt
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -62,6 +63,8 @@ class Schedule:
     ) -> None:
         from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+        # It would warn whenever a poll takes longer than its turn; what matters is logged here.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._poll = poll
         self._watch = watch
         self._jumped = jumped

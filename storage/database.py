@@ -8,6 +8,7 @@ import asyncio
 import errno
 import functools
 import os
+import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -35,6 +36,9 @@ STRICT: Final[dict[str, Any]] = {"sqlite_strict": True}
 CLUSTERED: Final[dict[str, Any]] = {"sqlite_strict": True, "sqlite_with_rowid": False}
 """Options of a table that is stored in the order of its primary key."""
 
+NEVER_REUSED: Final[dict[str, Any]] = {**STRICT, "sqlite_autoincrement": True}
+"""Options of a table whose numbers are not given out again after a row was deleted."""
+
 BUSY_SECONDS: Final = 30.0
 """How long to wait for another process that is writing before giving up."""
 
@@ -42,7 +46,6 @@ SAFE_SQLITE: Final = (3, 51, 3)
 """Older versions can damage the file when two processes write and checkpoint at once."""
 
 _PRAGMAS: Final = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     # Without it INSERT OR REPLACE deletes past the trigger that refuses DELETE.
@@ -138,14 +141,14 @@ class Database:
             try:
                 async with self._writer.begin() as connection:
                     return await work(connection)
-            except (DBAPIError, sqlite3.Error) as error:
+            except (DBAPIError, sqlite3.Error, OSError) as error:
                 raise self._translated(error) from error
 
     async def _reading(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         try:
             async with self._readers.connect() as connection:
                 return await work(connection)
-        except (DBAPIError, sqlite3.Error) as error:
+        except (DBAPIError, sqlite3.Error, OSError) as error:
             raise self._translated(error) from error
 
     async def close(self) -> None:
@@ -179,6 +182,8 @@ class Database:
         )
         event.listen(engine.sync_engine, "connect", self._prepare)
         if immediate:
+            # Only who writes: a file that turns out to be somebody else's stays as it is.
+            event.listen(engine.sync_engine, "connect", _write_ahead)
             event.listen(engine.sync_engine, "begin", _begin_immediate)
         return engine
 
@@ -193,6 +198,8 @@ class Database:
     def _translated(self, error: Exception) -> StorageError:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
         code = (getattr(cause, "sqlite_errorcode", 0) or 0) & 0xFF
+        if code == sqlite3.SQLITE_IOERR and self.path and _is_full(self.path):
+            code = sqlite3.SQLITE_FULL
         problem = _SQLITE_PROBLEMS.get(code)
         if problem is None:
             return StorageError(f"The database {self.shown} failed: {cause}")
@@ -293,9 +300,20 @@ def _driver_url(url: str) -> URL:
     return parsed.set(drivername="sqlite+aiosqlite" if _is_sqlite(parsed) else "postgresql+asyncpg")
 
 
+def _write_ahead(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.close()
+
+
 def _begin_immediate(connection: Any) -> None:
     # A read that turns into a write fails at once when somebody wrote in between; this waits.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _is_full(path: Path) -> bool:
+    """Whether the disk has no room left even for the files beside the database."""
+    return shutil.disk_usage(path.parent).free < 64 * 1024
 
 
 def create_private(path: Path) -> None:

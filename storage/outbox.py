@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, bindparam, func, literal, select, type_coerce, update
+from sqlalchemy import ColumnElement, bindparam, exists, func, literal, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.model import Delivery, DeliveryState, Destination, Seq
@@ -18,9 +18,11 @@ from storage.schema import (
     destinations,
     fanouts,
     on_its_way,
+    subscriptions,
     updates,
 )
 
+UNSUBSCRIBED: Final = "unsubscribed before it was sent"
 _REACHED: Final = (DeliveryState.SENT, DeliveryState.UNCERTAIN)
 _PENDING: Final = deliveries.c.state == DeliveryState.PENDING
 _TAKE_OFF: Final = deliveries.c.flight.bitwise_or(Flight.OPEN)
@@ -85,9 +87,15 @@ class Deliveries:
         chosen = set(await connection.scalars(ordered))
         if not chosen:
             return []
+        due_there = (_PENDING, deliveries.c.due_at <= now, deliveries.c.destination_id.in_(chosen))
+        await connection.execute(
+            update(deliveries)
+            .where(*due_there, _unwanted())
+            .values(state=DeliveryState.EXPIRED, reason=UNSUBSCRIBED, settled_at=now)
+        )
         taken = await connection.execute(
             update(deliveries)
-            .where(_PENDING, deliveries.c.due_at <= now, deliveries.c.destination_id.in_(chosen))
+            .where(*due_there)
             .values(due_at=now + lease, attempts=deliveries.c.attempts + 1, flight=_TAKE_OFF)
             .returning(deliveries.c.update_seq, deliveries.c.destination_id, deliveries.c.attempts)
         )
@@ -202,6 +210,20 @@ class Deliveries:
             )
             for row in await connection.execute(statement)
         ]
+
+
+def _unwanted() -> ColumnElement[bool]:
+    """The condition that a delivery is news for a chat that has unsubscribed since.
+
+    What was on its way at that moment and failed comes back as pending, and is caught here.
+    """
+    follows = exists().where(
+        subscriptions.c.show_id == updates.c.show_id,
+        subscriptions.c.destination_id == deliveries.c.destination_id,
+    )
+    return exists().where(
+        updates.c.seq == deliveries.c.update_seq, updates.c.retracts_seq.is_(None), ~follows
+    )
 
 
 def was_sent() -> ColumnElement[bool]:

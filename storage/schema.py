@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 from bot.model import DeliveryState, Kinds, Platform, UpdateKind
-from storage.database import CLUSTERED, STRICT, WholeNumber, partial_index
+from storage.database import CLUSTERED, NEVER_REUSED, STRICT, WholeNumber, partial_index
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _BITS: Final = {
@@ -166,7 +166,7 @@ destinations: Final = Table(
     Column("chat_id", WholeNumber, nullable=False),
     Column("thread_id", WholeNumber, nullable=False, server_default=text("0")),
     UniqueConstraint("platform", "chat_id", "thread_id"),
-    **STRICT,
+    **NEVER_REUSED,
 )
 
 suspensions: Final = Table(

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.model import DeliveryState, Destination, Kinds, ShowId, Subscription
 from storage.database import Database, WholeNumber, insert_or, reads, writes
 from storage.destinations import find_destination, put_destination
+from storage.outbox import UNSUBSCRIBED
 from storage.schema import (
     bits,
     counters,
@@ -70,7 +71,7 @@ class Subscriptions:
                 ~on_its_way(),
                 deliveries.c.update_seq.in_(of_show),
             )
-            .values(state=DeliveryState.EXPIRED, reason="unsubscribed before it was sent")
+            .values(state=DeliveryState.EXPIRED, reason=UNSUBSCRIBED)
         )
         return bool(removed.rowcount)
 

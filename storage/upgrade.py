@@ -28,8 +28,9 @@ async def upgrade(database: Database, working: Working) -> None:
         return
     if version is not None:
         _check_known(database, version)
-        with working(f"Copying the database before it goes from version {version} to {HEAD}"):
-            await back_up_now(database)
+        if database.path is not None:
+            with working(f"Copying the database before it goes from version {version} to {HEAD}"):
+                await back_up_now(database)
     with working(f"Bringing the database to version {HEAD}"):
         await database.write(lambda connection: connection.run_sync(_run_steps))
 

@@ -503,3 +503,32 @@ def test_a_deciders_own_site_is_known() -> None:
     assert trust().decider_at("https://[") is None
     assert trust().decider_at(None) is None
     assert trust().decider_at(VIDEO) is None
+
+
+def test_news_from_the_future_is_refused() -> None:
+    with pytest.raises(BadRecord) as refused:
+        check(an_update(announced=TODAY + dt.timedelta(days=2)), a_context())
+    assert refused.value.field == "source.published"
+    check(an_update(announced=TODAY + dt.timedelta(days=1)), a_context())
+
+
+def test_what_was_corrected_already_is_retracted_by_its_correction() -> None:
+    wrong = an_update("dated", date="2027-03-03")
+    right = a_correction(wrong, date="2027-03-04")
+    with pytest.raises(BadRecord, match=right.id):
+        check(a_retraction(wrong), a_context(wrong, right))
+    check(a_retraction(right), a_context(wrong, right))
+
+
+def test_a_cancelled_show_is_not_renewed_without_more_ado() -> None:
+    gone = an_update("cancelled", season=None)
+    with pytest.raises(BadRecord) as refused:
+        check(an_update("renewed", season=3), a_context(gone))
+    assert refused.value.field == "kind"
+    check(an_update("renewed", season=3, reverses=gone.id), a_context(gone))
+    check(an_update("renewed", season=3), a_context(gone, an_update("saved", season=None)))
+
+
+@pytest.mark.parametrize("speaker", ["Networker Bob", "creators of chaos", "platformer"])
+def test_a_role_is_a_whole_word(speaker: str) -> None:
+    assert a_context().trust.role(speaker, a_show()) is None

@@ -283,6 +283,23 @@ async def test_unsubscribing_stops_what_was_not_sent_yet(world: World) -> None:
     assert await world.counts() == {"expired": 1}
 
 
+async def test_what_fails_while_somebody_unsubscribes_is_not_tried_again(world: World) -> None:
+    await world.follow()
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [NotSent("later")]
+    world.chat.gate.clear()
+    async with world.engine.delivering():
+        await world.engine.poll()
+        await world.chat.entered.wait()
+        await world.storage.subscriptions.remove(HERE, a_show().id)
+        world.chat.gate.set()
+        await world.engine.finish()
+    world.clock.pass_by(hours=1)
+    await world.deliver()
+    assert world.chat.attempts == 1
+    assert await world.counts() == {"expired": 1}
+
+
 async def test_a_platform_that_is_off_keeps_its_news(world: World) -> None:
     elsewhere = Destination(Platform.DISCORD, 7)
     await world.follow(elsewhere)

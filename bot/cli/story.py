@@ -56,7 +56,7 @@ class Teller:
         messengers = {Platform.TERMINAL: TerminalMessenger(self.show)}
         self.engine = Engine(storage, messengers, self.calendar)
 
-    def show(self, message: Message) -> None:
+    async def show(self, message: Message) -> None:
         self._console.print(as_rich(message), end="\n\n")
 
     async def day(self, day: dt.date, words: str) -> None:
@@ -68,7 +68,7 @@ class Teller:
     async def enter(self, command: str) -> None:
         """The person types a command."""
         self._console.print(f"[bold cyan]> {command}[/bold cyan]", highlight=False)
-        self.show(await reply(self.engine.core, command))
+        await self.show(await reply(self.engine.core, command))
 
     async def publish(self, update: Update) -> Update:
         """A curator publishes; the poll and the outbox do the rest."""

@@ -3,12 +3,11 @@
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 from bot.errors import BadFile, BadRecord, CliffhangerError
-from bot.model import Show, Update
+from bot.model import Show, ShowId, Update
 from bot.records import LINE_LIMIT, read_record, show_line, update_line
 from storage.publishing import BadLine, Loaded, Numbered
 from storage.store import Storage
@@ -85,7 +84,7 @@ def _read(path: Path) -> Iterator[Numbered]:
 
 def _record(path: Path, number: int, line: bytes) -> Show | Update:
     try:
-        return read_record(line.decode("utf-8").strip())
+        return read_record(line.decode("utf-8-sig").strip())
     except UnicodeDecodeError:
         raise BadFile(str(path), number, BadRecord("", "this is not text in UTF-8.")) from None
     except BadRecord as error:
@@ -98,19 +97,18 @@ async def dump(storage: Storage, folder: Path) -> int:
     The same store always gives the same bytes.
     """
     files = {folder / "shows.jsonl": [show_line(show) for show in await storage.shows.all()]}
-    log = sorted(await storage.updates.all(), key=_file_of)
-    for name, updates in groupby(log, key=_file_of):
-        files[folder / name] = [update_line(update) for update in updates]
+    years: dict[ShowId, int] = {}
+    for update in await storage.updates.all():
+        # Files are read in the order of years: a clock that went back must not reorder a log.
+        years[update.show] = max(years.get(update.show, 0), update.recorded_at.year)
+        path = folder / "updates" / str(years[update.show]) / f"{update.show}.jsonl"
+        files.setdefault(path, []).append(update_line(update))
     try:
         for path, lines in files.items():
             _write(path, lines)
     except OSError as error:
         raise CliffhangerError(f"{error.filename} cannot be written: {error.strerror}.") from error
     return len(files)
-
-
-def _file_of(update: Update) -> str:
-    return f"updates/{update.recorded_at.year}/{update.show}.jsonl"
 
 
 def _write(path: Path, lines: Sequence[str]) -> None:

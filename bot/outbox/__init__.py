@@ -188,10 +188,11 @@ class Outbox:
             error = caught
             log.warning("outbox.failed", to=str(parcel.destination), problem=repr(caught)[:300])
         now, chance = self._clock(), self._chance()
+        if isinstance(error, DestinationLost):
+            # Before settling: what is held without a suspension would never be freed.
+            await self._storage.destinations.suspend(parcel.destination_id, str(error), now)
         done = [settlement(one, error, message_id, now, chance) for one in current]
         await self._settler.settle([*stale, *done])
-        if isinstance(error, DestinationLost):
-            await self._storage.destinations.suspend(parcel.destination_id, str(error), now)
 
     def _messenger(self, platform: Platform) -> Messenger:
         messenger = self._messengers.get(platform)

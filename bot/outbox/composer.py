@@ -40,10 +40,12 @@ class Composer:
         self._updates = storage.updates
         self._deliveries = storage.deliveries
         self._known: dict[Seq, _Told] = {}
+        self._forgotten = 0
 
     def forget(self) -> None:
         """The log has grown: what was composed may be out of date."""
         self._known.clear()
+        self._forgotten += 1
 
     async def compose(self, due: Iterable[Delivery]) -> Composed:
         """What to say for the deliveries of one destination, in the order of publication."""
@@ -71,11 +73,13 @@ class Composer:
         missing = seqs - remembered.keys()
         if not missing:
             return remembered
+        forgotten = self._forgotten
         found = await self._updates.told(missing)
         learned = {seq: _tell(*told) for seq, told in found.items()}
         if len(self._known) > _KEPT:
             self._known.clear()
-        self._known.update(learned)
+        if forgotten == self._forgotten:
+            self._known.update(learned)
         return {**remembered, **learned}
 
 

@@ -363,6 +363,19 @@ def test_a_signal_stops_an_idle_bot_and_one_that_is_delivering(tmp_path: Path) -
     assert len(told) == 30
 
 
+def test_a_signal_stops_a_bot_whose_output_nobody_reads(tmp_path: Path) -> None:
+    home = Home.stocked(tmp_path)
+    home.talk("/subscribe ozark")
+    home.do("load", str(_write(tmp_path / "news.jsonl", *_renewals(30))))
+    with home.bot(pipe_size=SMALLEST_PIPE) as bot:
+        eventually(bot.backed_up, "alerts under way")
+        bot.send(signal.SIGTERM)
+        assert bot.ended(STOPS_WITHIN) == 0
+        assert "Traceback" not in bot.err
+    counts = json.loads(home.do("deliveries", "--json").out)
+    assert counts["sent"] + counts["pending"] == sum(counts.values()) == 30
+
+
 def _alerts(text: str) -> list[str]:
     """The first lines of the alerts in the output."""
     return [one.splitlines()[0] for one in messages(text) if one.startswith("RENEWED · ")]

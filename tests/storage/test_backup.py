@@ -1,7 +1,5 @@
 """Backups: sound copies, private, beside a bot at work; and the check of a file."""
 
-# ruff: noqa: ASYNC240 - nothing else runs in the loop of a test
-
 import asyncio
 import os
 import sqlite3

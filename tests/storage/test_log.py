@@ -469,6 +469,22 @@ async def test_a_dump_keeps_the_order_of_what_was_published_within_a_year(filled
     assert re.findall(r'^{[^}]*?"id":"(\w+)"', content, re.MULTILINE) == [late.id, early.id]
 
 
+async def test_a_dump_loads_again_after_a_clock_that_went_back_a_year(
+    filled: Storage, tmp_path: Path
+) -> None:
+    trailer = a_trailer()
+    await publish(filled, trailer)
+    await publish(filled, a_retraction(trailer, recorded_at=NOW - dt.timedelta(days=400)))
+    content = await dumped(filled)
+    async with open_storage(f"sqlite:///{tmp_path / 'other.db'}", trust()) as other:
+        for name, data in content.items():
+            path = tmp_path / "dump" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        await load(other, [tmp_path / "dump"], TODAY, lambda _file: None)
+        assert await dumped(other) == content
+
+
 async def test_a_dump_that_cannot_be_written_is_named(sqlite_url: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     async with open_storage(sqlite_url, trust()) as storage:

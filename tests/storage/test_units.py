@@ -1,7 +1,5 @@
 """Units of work: all or nothing, one after the other, beside other processes, on a full disk."""
 
-# ruff: noqa: ASYNC240 - nothing else runs in the loop of a test
-
 import asyncio
 import contextlib
 import subprocess

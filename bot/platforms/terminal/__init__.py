@@ -3,13 +3,10 @@
 Its one destination is this terminal; alerts are drawn above the prompt while a person types.
 """
 
-import asyncio
 import io
 import sys
-import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
-from typing import Final, Protocol, TextIO
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Final, Protocol
 
 from bot.commands import answer
 from bot.commands.core import Core
@@ -17,12 +14,12 @@ from bot.commands.parse import parse
 from bot.errors import NotSent, StorageError, UserError
 from bot.message import Message, answers
 from bot.model import Caller, Destination, Platform
-from bot.platforms.terminal.render import as_plain
+from bot.platforms.terminal.plain import PlainFront
 
 HERE: Final = Destination(Platform.TERMINAL, 0)
 ME: Final = Caller(HERE, 0)
 
-Show = Callable[[Message], None]
+Show = Callable[[Message], Awaitable[None]]
 """Puts a message on the screen; raises `OSError` when the screen is gone."""
 
 
@@ -36,7 +33,7 @@ class TerminalMessenger:
         """Show messages; raises `NotSent` when nobody reads the output any more."""
         try:
             for message in messages:
-                self._show(message)
+                await self._show(message)
         except OSError as error:
             raise NotSent(f"the terminal takes no more output ({error})") from error
         return None
@@ -45,46 +42,18 @@ class TerminalMessenger:
 class Front(Protocol):
     """One way to talk with a person: it shows messages, and gives the lines they enter."""
 
-    def show(self, message: Message) -> None:
+    async def show(self, message: Message) -> None:
         """Put a message on the screen."""
 
     def lines(self, core: Core) -> AsyncIterator[str]:
         """What is entered, line by line, until the end of input."""
 
 
-class PlainFront:
-    """For scripts: plain text out, one command a line in."""
-
-    def __init__(self, source: TextIO, target: TextIO) -> None:
-        self._source = source
-        self._target = target
-
-    def show(self, message: Message) -> None:
-        """Print a message, followed by an empty line."""
-        print(as_plain(message), end="\n\n", file=self._target, flush=True)
-
-    async def lines(self, core: Core) -> AsyncIterator[str]:
-        """The lines of the source; reading does not hold up alerts."""
-        loop = asyncio.get_running_loop()
-        entered: asyncio.Queue[str | None] = asyncio.Queue()
-
-        def read() -> None:
-            with suppress(RuntimeError):  # the loop may end while a read is under way
-                for line in self._source:
-                    loop.call_soon_threadsafe(entered.put_nowait, line)
-                loop.call_soon_threadsafe(entered.put_nowait, None)
-
-        # A daemon: a blocked read must not keep the process from ending.
-        threading.Thread(target=read, name="stdin", daemon=True).start()
-        while (line := await entered.get()) is not None:
-            yield line
-
-
 async def chat(core: Core, front: Front) -> None:
     """Answer what is entered until the end of input."""
     async for line in front.lines(core):
         if line.strip():
-            front.show(await reply(core, line))
+            await front.show(await reply(core, line))
 
 
 async def reply(core: Core, line: str) -> Message:

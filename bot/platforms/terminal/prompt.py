@@ -33,7 +33,7 @@ class PromptFront:
     def __init__(self, history: Path | None = None) -> None:
         self._history = history or _history_file()
 
-    def show(self, message: Message) -> None:
+    async def show(self, message: Message) -> None:
         """Draw a message above the prompt."""
         # Made anew each time: while a prompt is shown, standard output is a stand-in.
         console = Console(force_terminal=True, highlight=False)

@@ -3,7 +3,14 @@
 import sqlalchemy as sa
 from alembic import op
 
-from storage.database import CLUSTERED, STRICT, WholeNumber, append_only, partial_index
+from storage.database import (
+    CLUSTERED,
+    NEVER_REUSED,
+    STRICT,
+    WholeNumber,
+    append_only,
+    partial_index,
+)
 
 revision = "0001"
 down_revision = None
@@ -87,7 +94,7 @@ def _create_people() -> None:
         sa.CheckConstraint(
             "platform IN ('terminal', 'discord', 'telegram')", name=op.f("ck_destinations_platform")
         ),
-        **STRICT,
+        **NEVER_REUSED,
     )
     op.create_table(
         "suspensions",
