@@ -17,7 +17,6 @@ from bot.message.answers import (
     deleted,
     help_page,
     latest,
-    status,
     subscribed,
     subscriptions,
     unknown_show,
@@ -25,12 +24,14 @@ from bot.message.answers import (
     upcoming,
 )
 from bot.message.facts import ordinal
+from bot.message.status import status
 from bot.model import (
     ALL_KINDS,
     Destination,
     Platform,
     Show,
     Source,
+    SpeakerRole,
     Subscription,
     Update,
     UpdateKind,
@@ -237,6 +238,20 @@ def test_the_status_keeps_facts_and_guesses_apart() -> None:
         "Guessed by others, not confirmed: mid-2023, a release-date article",
         "Trailer: none yet · On Netflix · Last confirmed fact: 172 days ago",
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("ending", "Last season: Official"), ("released", "Out: Official")]
+)
+def test_the_status_names_the_source_of_every_fact(kind: str, words: str) -> None:
+    message = status_of(an_update("renewed"), an_update(kind))
+    assert f"{words} · Netflix, 22 November 2026 · source" in text_of(message)
+
+
+def test_a_showrunner_says_and_a_platform_orders() -> None:
+    said = an_update(speaker="showrunner Jane Roe", speaker_role=SpeakerRole.SHOWRUNNER)
+    assert "A second season is ordered, says showrunner Jane Roe." in text_of(alert_of(said))
+    assert "Netflix has ordered a second season." in text_of(alert_of(an_update()))
 
 
 def test_nothing_confirmed_is_an_answer() -> None:

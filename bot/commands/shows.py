@@ -4,6 +4,7 @@ import datetime as dt
 
 from bot.commands.core import Core
 from bot.message import Message, answers
+from bot.message.status import status as tell_status
 from bot.model import Caller, Show
 from bot.seasons import SeasonState, Stage, fold_show, in_force
 
@@ -17,7 +18,7 @@ async def status(core: Core, caller: Caller, show: str) -> Message:
     """Renewed or not and who said so, the date, the trailer, and guesses marked as guesses."""
     found = await core.find_show(show, caller)
     log = await core.storage.updates.of_show(found.id)
-    return answers.status(found, fold_show(log), core.today)
+    return tell_status(found, fold_show(log), core.today)
 
 
 async def upcoming(core: Core, caller: Caller) -> Message:

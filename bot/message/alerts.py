@@ -14,7 +14,7 @@ from bot.message.facts import (
     season_name,
     where,
 )
-from bot.model import Show, Update, UpdateKind
+from bot.model import Show, SpeakerRole, Update, UpdateKind
 from bot.seasons import Known, fold, key_of
 
 
@@ -119,6 +119,8 @@ def _sentence(news: News) -> str:
     }
     if update.kind is UpdateKind.RENEWED and not update.speaker:
         return f"{season.capitalize()} is ordered, {who} reports."
+    if update.kind is UpdateKind.RENEWED and update.speaker_role is SpeakerRole.SHOWRUNNER:
+        return f"{season.capitalize()} is ordered, says {who}."
     return sentences.get(update.kind, "")
 
 

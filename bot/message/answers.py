@@ -1,126 +1,14 @@
 """What the bot replies to a command. Pure: everything said comes from the arguments."""
 
-import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
-from typing import Final
 
-from bot.message import Action, Line, Link, Message, joined, line
-from bot.message.alerts import actions
-from bot.message.dates import ago, date_line, day_piece, wording
-from bot.message.facts import claim, provenance, sayer, season_name, source_link, where
+from bot.message import Action, Line, Message, joined, line
+from bot.message.dates import date_line, day_piece, wording
+from bot.message.facts import sayer, season_name, source_link
+from bot.message.status import coming, headline
 from bot.model import ALL_KINDS, FOLLOWABLE, Kinds, Show, ShowId, Subscription, Update, UpdateKind
-from bot.seasons import Known, SeasonState, Stage, key_of
+from bot.seasons import SeasonState, key_of
 from bot.text import plural
-
-_STAGES: Final = {
-    Stage.UNKNOWN: "nothing confirmed yet",
-    Stage.PENDING: "no decision yet",
-    Stage.RENEWED: "renewed, not dated",
-    Stage.WINDOW: "dated roughly",
-    Stage.DATED: "dated",
-    Stage.POSTPONED: "postponed, no new date",
-    Stage.RELEASED: "out",
-    Stage.CANCELLED: "cancelled",
-}
-
-
-def status(show: Show, seasons: Sequence[SeasonState], today: dt.date) -> Message:
-    """What is known of a show's coming season: facts with their sources, guesses marked as such."""
-    shown = _coming(seasons)
-    if not shown:
-        return Message(
-            title=f"{show.title}: nothing confirmed yet",
-            lines=_present(("No fact about a coming season is on record.",), line(where(show))),
-        )
-    lines = [words for state in shown for words in _season_lines(show, state, today, len(shown))]
-    return Message(
-        title=_headline(show, shown[0]), lines=_present(*lines), actions=actions(show)[1:]
-    )
-
-
-def _coming(seasons: Sequence[SeasonState]) -> list[SeasonState]:
-    """The seasons people ask about: those that are not out yet, or else the last one."""
-    open_ones = [state for state in seasons if state.known.stage is not Stage.RELEASED]
-    return open_ones or list(seasons[-1:])
-
-
-def _headline(show: Show, state: SeasonState) -> str:
-    return f"{season_name(show, state.key)}: {stage_words(state.known)}"
-
-
-def stage_words(known: Known) -> str:
-    """Where a season stands, in a few words."""
-    ending = ", the last season" if known.ending else ""
-    return _STAGES[known.stage] + ending
-
-
-def _season_lines(show: Show, state: SeasonState, today: dt.date, of: int) -> list[Line]:
-    known = state.known
-    first = [] if of == 1 else [line(_headline(show, state))]
-    return [
-        *first,
-        _decision(known),
-        _date(known),
-        _guesses(known),
-        joined([_trailer(known), line(where(show)), _age(known, today)]),
-    ]
-
-
-def _decision(known: Known) -> Line:
-    update = known.order or known.pending
-    if update is None:
-        return line("Renewed: not confirmed by anybody")
-    return (f"{str(update.kind).capitalize()}: ", *provenance(update), *_also(known, update))
-
-
-def _also(known: Known, update: Update) -> Line:
-    others = [f"{sayer(other)}" for other in known.also if other.also == update.id]
-    return line(f" · also {', '.join(others)}") if others else ()
-
-
-def _date(known: Known) -> Line:
-    update = known.dated
-    if known.stage is Stage.CANCELLED:
-        return ()
-    if update is None:
-        return line("Release date: not announced")
-    old = f" (was: {wording(known.previous_date)})" if known.previous_date else ""
-    if known.date.lower is None:
-        return ("Release date: not announced", f"{old} · Postponed: ", *provenance(update))
-    return ("Release date: ", *date_line(known.date), f"{old} · ", *provenance(update))
-
-
-def _guesses(known: Known) -> Line:
-    """Guesses, each by whom: they stand on a line of their own, and say what they are."""
-    told = [
-        joined([(f"{_guess(update)}, {sayer(update)}",), source_link(update)])
-        for update in known.rumours
-    ]
-    return ("Guessed by others, not confirmed: ", *joined(told, by="; ")) if told else ()
-
-
-def _guess(update: Update) -> str:
-    if update.date:
-        return update.date.raw or wording(update.date.value)
-    return update.value or claim(update)
-
-
-def _trailer(known: Known) -> Line:
-    if known.stage is Stage.CANCELLED:
-        return ()
-    if known.trailer and known.trailer.value:
-        return ("Trailer: ", Link("watch", known.trailer.value))
-    teaser = (
-        (" (teaser: ", Link("watch", known.teaser.value), ")")
-        if known.teaser and known.teaser.value
-        else ()
-    )
-    return ("Trailer: none yet", *teaser)
-
-
-def _age(known: Known, today: dt.date) -> Line:
-    last = known.last_confirmed
-    return line(f"Last confirmed fact: {ago(last, today)}") if last else ()
 
 
 def subscribed(show: Show, kinds: Kinds, now: Message, *, changed: bool) -> Message:
@@ -165,8 +53,8 @@ def subscriptions(followed: Sequence[tuple[Show, Subscription, Sequence[SeasonSt
 
 
 def _followed(show: Show, subscription: Subscription, seasons: Sequence[SeasonState]) -> Line:
-    coming = _coming(seasons)
-    stands = _headline(show, coming[0]) if coming else f"{show.title}: nothing confirmed yet"
+    ahead = coming(seasons)
+    stands = headline(show, ahead[0]) if ahead else f"{show.title}: nothing confirmed yet"
     kinds = "" if subscription.kinds == ALL_KINDS else f" · only {kinds_words(subscription.kinds)}"
     return line(f"• {stands}{kinds}")
 
@@ -268,7 +156,3 @@ def privacy() -> Message:
 def deleted(shows: int) -> Message:
     """The reply after everything of a chat was deleted."""
     return Message(f"Deleted: {plural(shows, 'subscription')} and everything else of this chat.")
-
-
-def _present(*lines: Line) -> tuple[Line, ...]:
-    return tuple(words for words in lines if any(words))
