@@ -6,17 +6,36 @@ from typing import Final
 import typer
 
 from bot.cli import curating, operating, running
-from bot.cli.console import REFUSED, accept_any_text, tell
+from bot.cli.console import REFUSED, accept_any_text, say, tell
 from bot.errors import CliffhangerError
 from bot.text import clean
 
 app: Final = typer.Typer(
     help="Tell fans when a season is renewed, dated or gets a trailer, and who said so.",
     no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True),
+) -> None:
+    """Options of the command itself."""
+    if version:
+        from importlib.metadata import PackageNotFoundError
+        from importlib.metadata import version as installed
+
+        try:
+            say(f"cliffhanger {installed('cliffhanger')}")
+        except PackageNotFoundError:
+            say("cliffhanger, from a checkout")
+        raise typer.Exit
+
+
 for command in (
     running.run,
     running.demo,

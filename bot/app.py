@@ -93,7 +93,7 @@ class Engine:
 
 async def run(settings: Settings, front: Front, working: Working) -> None:
     """Run the bot in the terminal until the end of input, Ctrl-C or SIGTERM."""
-    _check_platforms(settings)
+    check_platforms(settings)
     path = file_of(settings.database_url.get_secret_value())
     with _stop_signals() as stopping, only_bot(path):
         async with opened(settings, working, bot=True) as storage:
@@ -131,7 +131,8 @@ async def _until(stopping: asyncio.Event, talk: Coroutine[Any, Any, None]) -> bo
         await asyncio.wait([talking, signalled])
 
 
-def _check_platforms(settings: Settings) -> None:
+def check_platforms(settings: Settings) -> None:
+    """Raise `SettingsError` for a token of a platform that this version cannot serve."""
     for name, token in (("DISCORD", settings.discord_token), ("TELEGRAM", settings.telegram_token)):
         if token:
             raise SettingsError(

@@ -111,6 +111,17 @@ def _problem(error: ValidationError) -> str:
     return f"The setting {name.upper()}{given}: {message}. See .env.example for every setting."
 
 
+def unknown_settings(path: Path = ENV_FILE) -> list[str]:
+    """The names in the file that are no settings of ours: perhaps mistyped."""
+    from dotenv import dotenv_values
+
+    try:
+        names = dotenv_values(path, interpolate=False) if path.is_file() else {}
+    except (OSError, UnicodeDecodeError):
+        return []  # reading the settings says so
+    return [name for name in names if name.lower() not in Settings.model_fields]
+
+
 def env_file_warning(path: Path = ENV_FILE) -> str | None:
     """What to do when others can read the file with the tokens."""
     try:

@@ -12,7 +12,16 @@ from typing import Final
 from bot.dates import Change, ReleaseDate
 from bot.errors import BadRecord
 from bot.model import Certainty, Push, Show, Update, UpdateId, UpdateKind, followed_as
-from bot.seasons import Known, SeasonKey, Stage, fold, in_force, key_of, same_fact
+from bot.seasons import (
+    Known,
+    SeasonKey,
+    Stage,
+    fold,
+    in_force,
+    key_of,
+    outdated,
+    same_fact,
+)
 from bot.trust import Trust
 
 NEWS_AGE: Final = dt.timedelta(days=30)
@@ -54,8 +63,9 @@ def complete(update: Update, context: Context) -> Update:
         update = replace(update, speaker_role=context.trust.role(update.speaker, context.show))
     first = same_fact(update, context.log)
     if update.also is None and first is not None:
-        update = replace(update, also=first.id)
-    return update
+        return replace(update, also=first.id)
+    late = update.kind is UpdateKind.DATED and outdated(context.known(key_of(update)), update)
+    return replace(update, push=Push.QUIET) if late and update.push is Push.AUTO else update
 
 
 def check(update: Update, context: Context) -> None:
@@ -68,6 +78,7 @@ def check(update: Update, context: Context) -> None:
     _check_certainty(update, context.trust)
     _check_parts_of_kind(update)
     _check_references(update, context)
+    _check_new(update, context)
     if update.confirmed:
         _check_decision(update, context)
         _check_date(update, context)
@@ -158,6 +169,17 @@ def _check_references(update: Update, context: Context) -> None:
             raise BadRecord("supersedes", "a guess cannot take the place of a confirmed fact.")
 
 
+def _check_new(update: Update, context: Context) -> None:
+    """A second source is another source; the same one again is a slip of the curator's."""
+    first = context.find(update.also) if update.also else None
+    if first and (first.source.url, first.source.outlet, first.speaker) == (
+        update.source.url,
+        update.source.outlet,
+        update.speaker,
+    ):
+        raise BadRecord("", f"this is recorded already from the same source ({first.id}).")
+
+
 def _check_retraction(update: Update, context: Context) -> None:
     target = context.find(update.retracts) if update.retracts else None
     if target is None:
@@ -224,7 +246,8 @@ def _check_date(update: Update, context: Context) -> None:
         raise BadRecord("date", "this season is out already; it cannot be dated any more.")
     if _surely_before(value, known.order):
         raise BadRecord("date", f"{value.edtf} is before the renewal was announced.")
-    if not update.supersedes and value.change_from(known.date) is Change.CONTRADICTED:
+    settled = update.supersedes or outdated(known, update)
+    if not settled and value.change_from(known.date) is Change.CONTRADICTED:
         raise BadRecord(
             "date",
             f"{value.edtf} is less exact than what is known ({known.date.edtf}, "

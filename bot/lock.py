@@ -19,6 +19,8 @@ def only_bot(database: Path | None) -> Iterator[None]:
     if database is None:
         yield
         return
+    if database.is_dir():
+        raise CliffhangerError(f"{database} is a folder. Set DATABASE_URL to a file in it.")
     path = database.with_name(database.name + ".lock")
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -197,6 +197,8 @@ class _Learner:
         known = replace(known, rumours=rumours)
         if update.also in self.ids:
             return replace(known, also=(*known.also, update))
+        if update.kind in _ABOUT_DATES and outdated(known, update):
+            return known
         if update.kind is UpdateKind.POSTPONED:
             return replace(known, dated=update, previous_date=_or_none(known.date), change=None)
         if update.kind is UpdateKind.DATED and update.date:
@@ -204,6 +206,18 @@ class _Learner:
         slot = _SLOTS.get(update.kind)
         learned: dict[str, Any] = {slot: update} if slot else {}
         return replace(known, **learned)
+
+
+_ABOUT_DATES: Final = frozenset({UpdateKind.DATED, UpdateKind.POSTPONED})
+
+
+def outdated(known: Known, update: Update) -> bool:
+    """Whether a date was announced before the one in force: it adds to the record, no more."""
+    return (
+        known.dated is not None
+        and not update.supersedes
+        and update.announced < known.dated.announced
+    )
 
 
 def _learn_date(known: Known, update: Update, value: ReleaseDate) -> Known:

@@ -356,7 +356,10 @@ def back_up(source: Path, target: Path) -> None:
 def check_file(path: Path) -> None:
     """Check that a SQLite database is sound; raises `StorageUnusable` with what was found."""
     address = f"{path.absolute().as_uri()}?mode=ro"
-    connection = sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)
+    try:
+        connection = sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)
+    except sqlite3.Error as error:
+        raise StorageUnusable(f"{path} cannot be opened: {error}.") from error
     try:
         found = [row[0] for row in connection.execute("PRAGMA integrity_check(5)")]
         orphans = connection.execute("PRAGMA foreign_key_check").fetchmany(5)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.curation import Context, check, complete, quiet_reason
 from bot.errors import BadRecord
-from bot.model import Show, ShowId, Update, UpdateId
+from bot.model import Push, Show, ShowId, Update, UpdateId
 from bot.records import checked
 from bot.trust import Trust
 from storage.database import Database, reads, writes
@@ -178,6 +178,8 @@ def _check_same(update: Update, known: Update) -> None:
         update,
         speaker_role=update.speaker_role or known.speaker_role,
         also=update.also or known.also,
+        # Quiet by a rule: something newer was in force when it was stored.
+        push=known.push if update.push is Push.AUTO and known.push is Push.QUIET else update.push,
     )
     if filled != known:
         raise BadRecord("id", f"{update.id} is stored with other content; ids are never reused.")

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bot.cli.story import tell_story, the_article
 
-WIDTH = 96
+WIDTH = 106
 
 
 def draw() -> str:

@@ -12,6 +12,7 @@ import pytest
 from bot.curation import NEWS_AGE, check, complete, quiet_reason
 from bot.errors import BadRecord
 from bot.model import Push, Source, SpeakerRole, Update, UpdateKind
+from bot.seasons import key_of
 from storage.trust import trust
 from tests.build import (
     TODAY,
@@ -271,7 +272,20 @@ def test_a_season_that_is_out_cannot_be_dated() -> None:
 
 def test_the_date_of_a_season_that_is_out_can_still_be_confirmed() -> None:
     log = a_log(an_update("dated", date="2026-11-20"), "released")
-    assert accepted(an_update("dated", date="2026-11-20"), *log).also == log[0].id
+    second = an_update("dated", date="2026-11-20", certainty="reported")
+    assert accepted(second, *log).also == log[0].id
+
+
+def test_the_same_fact_from_the_same_source_is_recorded_once() -> None:
+    assert "recorded already" in str(refused(an_update("renewed"), *a_log("renewed")))
+
+
+def test_a_date_announced_before_the_one_in_force_is_kept_on_record_only() -> None:
+    new = an_update("dated", date="2027-04", announced=days_ago(1))
+    old = an_update("dated", date="2027-08", announced=days_ago(2), certainty="reported")
+    stored = accepted(old, new)
+    assert quiet(stored, new) == "it was recorded quietly"
+    assert a_context(new, stored).known(key_of(new)).date.edtf == "2027-04"
 
 
 # --- rule 5: second sources ---

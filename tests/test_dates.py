@@ -287,10 +287,11 @@ def test_of_dates_that_begin_together_the_more_exact_is_first() -> None:
         (0, "today"),
         (1, "1 day ago"),
         (172, "172 days ago"),
-        (1200, "1,200 days ago"),
+        (731, "731 days ago"),
+        (1200, "more than 3 years ago"),
         (-3, "today"),
     ],
 )
-def test_an_age_is_told_in_days(days: int, words: str) -> None:
+def test_an_age_is_told_in_days_and_a_great_one_in_years(days: int, words: str) -> None:
     today = dt.date(2022, 11, 25)
     assert ago(today - dt.timedelta(days=days), today) == words

@@ -259,17 +259,30 @@ async def test_what_is_retracted_while_it_waits_for_a_retry_is_never_sent(world:
     assert set(await world.counts()) == {"expired"}
 
 
-async def test_what_is_corrected_before_it_was_sent_is_replaced(world: World) -> None:
+async def test_what_is_corrected_before_it_was_sent_is_replaced_by_plain_news(
+    world: World,
+) -> None:
     await world.follow()
     wrong = await world.publish(an_update("dated", date="2027-03-03"))
     right = an_update("dated", date="2027-03-04", supersedes=wrong.id, reason="a slip")
     await world.publish(right)
     await world.deliver()
-    assert world.chat.titles() == [
-        "CORRECTION · All of Us Are Dead, season 2: the date 4 March 2027 "
-        "(we said the date 3 March 2027)"
-    ]
+    assert world.chat.titles() == ["DATED · All of Us Are Dead, season 2: 4 March 2027"]
     assert await world.counts() == {"sent": 1, "expired": 1}
+
+
+async def test_who_got_a_mistake_is_told_what_was_wrong_and_others_the_news(world: World) -> None:
+    await world.follow(HERE)
+    wrong = await world.publish(an_update("dated", date="2027-03-03"))
+    await world.deliver()
+    await world.follow(THERE)
+    right = an_update("dated", date="2027-03-04", supersedes=wrong.id, reason="a slip")
+    await world.publish(right)
+    await world.deliver()
+    assert world.chat.titles(HERE)[1:] == [
+        "CORRECTION · All of Us Are Dead, season 2: it is 4 March 2027, not 3 March 2027"
+    ]
+    assert world.chat.titles(THERE) == ["DATED · All of Us Are Dead, season 2: 4 March 2027"]
 
 
 async def test_unsubscribing_stops_what_was_not_sent_yet(world: World) -> None:

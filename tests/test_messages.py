@@ -198,8 +198,7 @@ def test_a_correction_says_what_was_wrong_and_what_is_right() -> None:
     wrong = an_update("dated", date="2027-03-03")
     message = alert_of(wrong, a_correction(wrong, "A slip.", date="2027-03-13"))
     assert message.title == (
-        "CORRECTION · All of Us Are Dead, season 2: the date 13 March 2027 "
-        "(we said the date 3 March 2027)"
+        "CORRECTION · All of Us Are Dead, season 2: it is 13 March 2027, not 3 March 2027"
     )
     assert "Why: A slip." in text_of(message)
     assert "Official · Netflix, 22 November 2026 · source" in text_of(message)
@@ -216,7 +215,7 @@ def test_an_alert_tells_no_guess() -> None:
 
 
 def status_of(*log: Update, show: Show = SHOW, today: dt.date = TODAY) -> Message:
-    return status(show, fold_show(log), today)
+    return status(show, fold_show(log), today, followed=True)
 
 
 def test_the_status_keeps_facts_and_guesses_apart() -> None:
@@ -246,6 +245,33 @@ def test_the_status_keeps_facts_and_guesses_apart() -> None:
 def test_the_status_names_the_source_of_every_fact(kind: str, words: str) -> None:
     message = status_of(an_update("renewed"), an_update(kind))
     assert f"{words} · Netflix, 22 November 2026 · source" in text_of(message)
+
+
+def test_a_date_that_has_passed_is_said_to_have_passed() -> None:
+    dated = an_update("dated", date="2022-07-28", announced=dt.date(2022, 6, 28))
+    message = status_of(dated)
+    assert message.title.endswith(": due, its release is not on record")
+    assert "Release date: 28 July 2022, which has passed · " in text_of(message)
+
+
+def test_what_is_in_production_is_a_fact_though_nobody_renewed_it() -> None:
+    message = status_of(an_update("production", value="wrapped", certainty="reported"))
+    assert message.title.endswith(": no renewal on record")
+    assert "Production (wrapped): Reported · Variety, " in text_of(message)
+    assert "not confirmed" not in text_of(message)
+
+
+def test_the_status_offers_what_the_reader_can_do() -> None:
+    for followed, command in ((True, "/unsubscribe"), (False, "/subscribe")):
+        for log in ([], [an_update("renewed")]):
+            (action,) = status(SHOW, fold_show(log), TODAY, followed=followed).actions
+            assert action.command == f"{command} {SHOW.id}"
+
+
+def test_a_second_source_does_not_replace_what_it_confirms() -> None:
+    first = an_update("dated", date="2027-03-05")
+    again = an_update("dated", date="2027-03-05", certainty="reported", also=first.id)
+    assert "was:" not in alert_of(first, again).title
 
 
 def test_a_showrunner_says_and_a_platform_orders() -> None:
@@ -297,7 +323,8 @@ def test_a_cancelled_season_has_neither_date_nor_trailer() -> None:
 
 def test_a_postponement_names_its_source_and_the_date_that_is_off() -> None:
     postponed = an_update("postponed", announced=dt.date(2026, 11, 20))
-    message = status_of(an_update("dated", date="2027-03-05"), postponed)
+    dated = an_update("dated", date="2027-03-05", announced=dt.date(2026, 11, 1))
+    message = status_of(dated, postponed)
     assert message.title.endswith(": postponed, no new date")
     assert (
         "Release date: not announced (was: 5 March 2027) · Postponed: Official · Netflix, "
@@ -325,7 +352,7 @@ def test_several_open_seasons_are_told_each_under_its_name() -> None:
     )
     assert message.title == "All of Us Are Dead, season 2: dated"
     told = text_of(message).splitlines()
-    assert "All of Us Are Dead, season 2: dated" in told
+    assert "All of Us Are Dead, season 2: dated" not in told
     assert "All of Us Are Dead, season 3: renewed, not dated" in told
     assert "season 1" not in text_of(message)
 
@@ -345,17 +372,17 @@ def test_a_subscription_says_what_comes_and_what_is_known() -> None:
     assert plain(message.lines[0]) == now.title
     some = frozenset({UpdateKind.DATED, UpdateKind.RENEWED})
     changed = subscribed(SHOW, some, now, changed=True).title
-    assert changed.startswith("Changed: you get alerts of the kinds renewed, dated for")
+    assert changed.startswith("Changed: you get alerts (renewed, dated) for")
     assert already_subscribed(SHOW, some, now).title.endswith("already (renewed, dated).")
     assert unsubscribed(SHOW).actions[0].command == "/subscribe all-of-us-are-dead"
 
 
 def test_the_list_of_subscriptions_says_where_each_stands() -> None:
     here = Subscription(Destination(Platform.TERMINAL, 0), SHOW.id, frozenset({UpdateKind.DATED}))
-    message = subscriptions([(SHOW, here, fold_show([an_update("renewed")]))])
+    message = subscriptions([(SHOW, here, fold_show([an_update("renewed")]))], TODAY)
     assert message.title == "You follow 1 show."
     assert text_of(message) == ("• All of Us Are Dead, season 2: renewed, not dated · only dated")
-    assert "/subscribe" in text_of(subscriptions([]))
+    assert "/subscribe" in text_of(subscriptions([], TODAY))
 
 
 def test_dates_ahead_and_the_latest_news_name_the_season() -> None:
@@ -374,7 +401,7 @@ def test_dates_ahead_and_the_latest_news_name_the_season() -> None:
 
 def test_an_unknown_show_gives_the_nearest_titles_or_says_there_are_none() -> None:
     assert "Did you mean: Ozark; Oz?" in unknown_show("Ozzark", ["Ozark", "Oz"])
-    assert "a wish" in unknown_show("xyz", [])
+    assert "Noted for the curators" in unknown_show("xyz", [])
 
 
 def test_help_and_deletion_count_and_list() -> None:

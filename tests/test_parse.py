@@ -129,7 +129,7 @@ def test_what_is_no_command_says_how_commands_begin(text: str) -> None:
     ],
 )
 def test_a_missing_title_is_answered_with_the_usage(text: str, usage: str) -> None:
-    assert refusal(text).startswith(f"The show is missing. Write: {usage}")
+    assert refusal(text).startswith(f"Which show? Write: {usage}")
 
 
 @pytest.mark.parametrize("name", ["help", "latest", "upcoming", "subscriptions"])

@@ -9,7 +9,7 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 
-from bot.config import Settings, env_file_warning
+from bot.config import ENV_FILE, Settings, env_file_warning, unknown_settings
 from bot.text import clean
 
 T = TypeVar("T")
@@ -53,6 +53,8 @@ def settings() -> Settings:
     if warning:
         tell(f"Warning: {warning}")
     read = Settings.read()
+    for name in unknown_settings():
+        tell(f"Warning: {ENV_FILE} sets {clean(name)}, which is no setting. See .env.example.")
     set_up(read)
     return read
 

@@ -1,8 +1,10 @@
 """The curators' commands: publish, retract, updates, shows, load, dump, wishes."""
 
 import datetime as dt
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -18,7 +20,12 @@ if TYPE_CHECKING:  # the store takes long to import; usage errors and --help do 
 
 ShowArgument = Annotated[str, typer.Argument(metavar="SHOW", help="Id, title or alias of a show.")]
 Kind = Annotated[
-    UpdateKind, typer.Option(help="What happened; `retracted` has a command of its own.")
+    UpdateKind,
+    typer.Option(
+        metavar="KIND",
+        help="renewed, dated, trailer, cancelled, ending, saved, postponed or released; kept on "
+        "record and not sent: teaser, production, pending.",
+    ),
 ]
 
 
@@ -30,7 +37,11 @@ def publish(
     date: Annotated[str | None, typer.Option(help="Release date in EDTF: 2026-09-02.")] = None,
     trailer: Annotated[str | None, typer.Option(metavar="URL")] = None,
     certainty: Annotated[
-        Certainty | None, typer.Option(help="Worked out from --speaker or --outlet if left out.")
+        Certainty | None,
+        typer.Option(
+            metavar="official|reported|speculation",
+            help="Worked out from --speaker or --outlet if left out.",
+        ),
     ] = None,
     speaker: Annotated[
         str | None, typer.Option(metavar="WHO", help="Who decided: Netflix, showrunner Jane Roe.")
@@ -77,7 +88,46 @@ def publish(
     async def work(storage: "Storage") -> None:
         await _publish(storage, await _drafted(storage, show, draft), yes=yes, as_json=as_json)
 
-    with_storage(work)
+    with _named_as_options():
+        with_storage(work)
+
+
+_OPTIONS: Final = {
+    "value": "--trailer",
+    "source": "--source",
+    "source.url": "--source",
+    "source.outlet": "--outlet",
+    "source.published": "--announced",
+    "retracts": "cliffhanger retract",
+    **{
+        name: f"--{name}"
+        for name in (
+            "season",
+            "part",
+            "kind",
+            "date",
+            "certainty",
+            "speaker",
+            "evidence",
+            "supersedes",
+            "reverses",
+            "reason",
+            "announced",
+        )
+    },
+}
+
+
+@contextmanager
+def _named_as_options() -> Iterator[None]:
+    """Name what is to be mended as the command line calls it."""
+    from bot.errors import BadRecord
+
+    try:
+        yield
+    except BadRecord as error:
+        option = _OPTIONS.get(error.field.removesuffix(".edtf"), error.field)
+        raise BadRecord(option, error.problem) from error
 
 
 def _core(storage: "Storage") -> "Core":
@@ -140,8 +190,12 @@ def _described(shown: "Preview") -> str:
     from bot.platforms.terminal.render import as_plain
 
     quiet = shown.prepared.quiet
-    audience = f"Nobody is told: {quiet}." if quiet else f"To {plural(shown.audience, 'chat')}."
+    audience = f"Nobody is told: {quiet}." if quiet else _audience(shown.audience)
     return f"{as_plain(shown.message)}\n\n{audience}"
+
+
+def _audience(chats: int) -> str:
+    return f"To {plural(chats, 'chat')}." if chats else "Nobody follows this yet."
 
 
 def updates(
@@ -156,12 +210,20 @@ def updates(
         else:
             found = await _core(storage).exact_show(show)
             log = await storage.updates.of_show(found.id)
+        gone = _gone(log)
         for update in log:
-            say(update_line(update) if as_json else _line(update))
+            say(update_line(update) if as_json else _line(update) + gone.get(update.id, ""))
         if not log:
             tell("No updates.")
 
     with_storage(work)
+
+
+def _gone(log: Sequence["Update"]) -> dict[str, str]:
+    """What became of the updates that no longer count."""
+    corrected = {other.supersedes: "  corrected" for other in log if other.supersedes}
+    retracted = {other.retracts: "  retracted" for other in log if other.retracts}
+    return {str(found): words for found, words in {**corrected, **retracted}.items()}
 
 
 def _line(update: "Update") -> str:
@@ -174,7 +236,7 @@ def _line(update: "Update") -> str:
     target = f" {update.retracts} ({update.reason})" if update.retracts else ""
     return (
         f"{update.id}  {update.announced}  {update.show}, {season}{part}: {update.kind}"
-        f"{date}{target}  [{update.certainty}, {sayer(update)}]"
+        f"{date}{target}" + ("" if update.retracts else f"  [{update.certainty}, {sayer(update)}]")
     )
 
 

@@ -60,7 +60,18 @@ class Verdict(StrEnum):
 
 
 def _findings(read: Settings) -> list[tuple[Verdict, str]]:
-    return [(Verdict.OK, "the settings can be used"), _database_finding(read), _sqlite_finding()]
+    return [_settings_finding(read), _database_finding(read), _sqlite_finding()]
+
+
+def _settings_finding(read: Settings) -> tuple[Verdict, str]:
+    from bot.app import check_platforms
+    from bot.errors import SettingsError
+
+    try:
+        check_platforms(read)
+    except SettingsError as error:
+        return Verdict.MEND, str(error)
+    return Verdict.OK, "the settings can be used"
 
 
 def _database_finding(read: Settings) -> tuple[Verdict, str]:

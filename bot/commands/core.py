@@ -61,6 +61,11 @@ class Core:
         """Titles for autocomplete, best first."""
         return (await self.catalogue.index()).search(text, limit)
 
+    async def knows(self, text: str) -> bool:
+        """Whether the text is a whole title."""
+        match = (await self.catalogue.index()).find(text)
+        return match is not None and match.score == 1
+
     async def find_show(self, asked: str, caller: Caller | None = None) -> Show:
         """The show that is meant beyond reasonable doubt.
 
@@ -72,10 +77,11 @@ class Core:
         match = index.find(asked)
         if match is None:
             near = index.search(asked)
-            within = [one for one in near if fold(asked) in fold(one.title)]
-            match = within[0] if len(within) == 1 else None
+            within = [one for one in near if _is_part(asked, one)] or _begun(index, asked)
+            match = within[0] if len(within) == 1 and _is_part(asked, within[0]) else None
             if match is None:
-                await self._refuse(asked, near[:NEAREST], caller, missing=not within)
+                offered = within or near
+                await self._refuse(asked, offered[:NEAREST], caller, missing=not within)
         return await self._get(match)
 
     async def _refuse(
@@ -105,6 +111,20 @@ class Core:
             return await self._get(match)
         titles = [f"{one.title} ({one.show})" for one in index.search(asked, NEAREST)]
         raise UnknownShow(answers.not_exact(asked, titles), titles)
+
+
+def _is_part(asked: str, match: Match) -> bool:
+    return fold(asked) in fold(match.title)
+
+
+def _begun(index: TitleIndex, asked: str) -> list[Match]:
+    """The show that the first words name, when more was written: "squid game season 3"."""
+    words = asked.split()
+    for count in range(len(words) - 1, 0, -1):
+        match = index.find(" ".join(words[:count]))
+        if match:
+            return [match]
+    return []
 
 
 def _checked(asked: str) -> str:

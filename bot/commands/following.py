@@ -37,7 +37,8 @@ async def subscriptions(core: Core, caller: Caller) -> Message:
     states = await _states(core, [one.show for one in followed])
     shows = {show.id: show for show in await core.storage.shows.some(states)}
     rows = [(shows[one.show], one, states[one.show]) for one in followed]
-    return answers.subscriptions(sorted(rows, key=lambda row: row[0].title.casefold()))
+    rows.sort(key=lambda row: row[0].title.casefold())
+    return answers.subscriptions(rows, core.today)
 
 
 async def _states(core: Core, shows: Sequence[ShowId]) -> dict[ShowId, list[SeasonState]]:

@@ -36,12 +36,12 @@ def parse(text: str) -> Call:
     """
     words = _words(text)
     if not words or not words[0].text.startswith("/"):
-        raise UserError("Commands begin with a slash. /help lists them.")
+        raise UserError(_without_slash(words))
     command = _command(words[0].text[1:].casefold())
     arguments = _arguments(command, words[1:])
     missing = [one.name for one in command.parameters if one.required and one.name not in arguments]
     if missing:
-        raise UserError(f"The {missing[0]} is missing. Write: {command.usage}")
+        raise UserError(f"Which {missing[0]}? Write: {command.usage}")
     return Call(command.name, arguments)
 
 
@@ -50,6 +50,12 @@ def _words(text: str) -> list[_Word]:
     if text.count('"') % 2:
         raise UserError('A quote (") is open: close it, or leave the quotes out.')
     return [_Word(m[1] if m[2] is None else m[2], m[2] is None) for m in _WORD.finditer(text)]
+
+
+def _without_slash(words: Sequence[_Word]) -> str:
+    named = words and words[0].text.casefold() in COMMANDS
+    hint = f"Did you mean /{words[0].text.casefold()}?" if named else "/help lists them."
+    return f"Commands begin with a slash. {hint}"
 
 
 def _command(name: str) -> Command:

@@ -18,7 +18,9 @@ async def status(core: Core, caller: Caller, show: str) -> Message:
     """Renewed or not and who said so, the date, the trailer, and guesses marked as guesses."""
     found = await core.find_show(show, caller)
     log = await core.storage.updates.of_show(found.id)
-    return tell_status(found, fold_show(log), core.today)
+    followed = await core.storage.subscriptions.of(caller.destination)
+    following = any(one.show == found.id for one in followed)
+    return tell_status(found, fold_show(log), core.today, followed=following)
 
 
 async def upcoming(core: Core, caller: Caller) -> Message:
@@ -48,9 +50,12 @@ def _nearest(dated: tuple[Show, SeasonState]) -> tuple[object, ...]:
 
 async def latest(core: Core, _caller: Caller) -> Message:
     """The newest confirmed facts of the store."""
-    news = await core.storage.updates.latest(LISTED)
+    # More than are told: second sources and what was taken back drop out.
+    news = await core.storage.updates.latest(5 * LISTED)
     logs = await core.storage.updates.of_shows({update.show for update in news})
     valid = {update.id for log in logs.values() for update in in_force(log)}
     shows = {show.id: show for show in await core.storage.shows.some(logs)}
-    told = [(shows[update.show], update) for update in news if update.id in valid]
-    return answers.latest(told)
+    told = [
+        (shows[update.show], update) for update in news if update.id in valid and not update.also
+    ]
+    return answers.latest(told[:LISTED])

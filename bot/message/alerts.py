@@ -1,6 +1,6 @@
 """What is pushed: one message for one update, the event first, the source always. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bot.dates import TBA, Change, ReleaseDate
@@ -35,6 +35,13 @@ class News:
     def after(self) -> Known:
         """What is known now."""
         return fold(key_of(self.update), self.log).known
+
+    @property
+    def without_the_mistake(self) -> "News":
+        """The same as plain news, for those who never heard of what it corrects."""
+        plain = replace(self.update, supersedes=None)
+        right = tuple(other for other in self.log[:-1] if other.id != self.update.supersedes)
+        return News(self.show, plain, (*right, plain))
 
     def find(self, update_id: str | None) -> Update | None:
         """An earlier update of the show."""
@@ -97,7 +104,7 @@ def _about(news: News) -> str:
 
 def _was(news: News) -> str:
     old = news.before.date
-    if old.lower is None:
+    if old.lower is None or _change(news) is Change.UNCHANGED:
         return ""
     if _change(news) is Change.NARROWED:
         return f" (narrowed from {wording(old)})"
@@ -178,13 +185,19 @@ def _now(news: News) -> Line:
 def _correction(news: News) -> Message:
     """A fact that was pushed is replaced by the right one."""
     update, wrong = news.update, news.find(news.update.supersedes)
-    said = f" (we said {claim(wrong)})" if wrong else ""
     return Message(
-        title=f"CORRECTION · {season_name(news.show, key_of(update))}: {claim(update)}{said}",
+        title=f"CORRECTION · {season_name(news.show, key_of(update))}: {_instead(update, wrong)}",
         lines=_present((_reason(update),), _standing(news), provenance(update)),
         video=update.value if update.kind in _VIDEOS else None,
         actions=actions(news.show),
     )
+
+
+def _instead(update: Update, wrong: Update | None) -> str:
+    """What is right and what was wrong: "it is 20 April 2027, not 2 April 2027"."""
+    if wrong and wrong.date and update.date:
+        return f"it is {wording(update.date.value)}, not {wording(wrong.date.value)}"
+    return claim(update) + (f" in place of {claim(wrong)}" if wrong else "")
 
 
 def _reason(update: Update) -> str:

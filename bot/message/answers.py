@@ -1,5 +1,6 @@
 """What the bot replies to a command. Pure: everything said comes from the arguments."""
 
+import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 
 from bot.message import Action, Line, Message, joined, line
@@ -13,7 +14,7 @@ from bot.text import plural
 
 def subscribed(show: Show, kinds: Kinds, now: Message, *, changed: bool) -> Message:
     """The reply to a subscription: what will come, and what is known now."""
-    what = "every alert" if kinds == ALL_KINDS else f"alerts of the kinds {kinds_words(kinds)}"
+    what = "every alert" if kinds == ALL_KINDS else f"alerts ({kinds_words(kinds)})"
     verb = "Changed" if changed else "Subscribed"
     return Message(
         title=f"{verb}: you get {what} for {show.title}.",
@@ -44,17 +45,21 @@ def kinds_words(kinds: Kinds) -> str:
     return ", ".join(str(kind) for kind in FOLLOWABLE if kind in kinds)
 
 
-def subscriptions(followed: Sequence[tuple[Show, Subscription, Sequence[SeasonState]]]) -> Message:
+def subscriptions(
+    followed: Sequence[tuple[Show, Subscription, Sequence[SeasonState]]], today: dt.date
+) -> Message:
     """What this chat follows, and where each show stands."""
     if not followed:
         return Message("You follow no show yet.", (line("Start with /subscribe and a title."),))
-    lines = [_followed(*one) for one in followed]
+    lines = [_followed(*one, today) for one in followed]
     return Message(f"You follow {plural(len(followed), 'show')}.", tuple(lines))
 
 
-def _followed(show: Show, subscription: Subscription, seasons: Sequence[SeasonState]) -> Line:
+def _followed(
+    show: Show, subscription: Subscription, seasons: Sequence[SeasonState], today: dt.date
+) -> Line:
     ahead = coming(seasons)
-    stands = headline(show, ahead[0]) if ahead else f"{show.title}: nothing confirmed yet"
+    stands = headline(show, ahead[0], today) if ahead else f"{show.title}: nothing confirmed yet"
     kinds = "" if subscription.kinds == ALL_KINDS else f" · only {kinds_words(subscription.kinds)}"
     return line(f"• {stands}{kinds}")
 
@@ -101,12 +106,14 @@ def unknown_show(asked: str, nearest: Sequence[str]) -> str:
         return f"No show called “{asked}” is in the catalogue. Did you mean: {'; '.join(nearest)}?"
     return (
         f"No show called “{asked}” is in the catalogue, and no title comes close. "
-        "The curators see it as a wish."
+        "Noted for the curators."
     )
 
 
 def ambiguous_show(asked: str, nearest: Sequence[str]) -> str:
     """The reply when several shows may be meant."""
+    if len(nearest) == 1:
+        return f"“{asked}” is no title. Did you mean: {nearest[0]}?"
     return f"“{asked}” may be: {'; '.join(nearest)}. Write more of the title."
 
 

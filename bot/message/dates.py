@@ -8,6 +8,7 @@ from bot.message import Day, Line, line
 from bot.text import plural
 
 NOT_ANNOUNCED: Final = "date not announced"
+_TWO_YEARS: Final = 2 * 366
 _LOCALE: Final = "en_GB"
 _PART_NAMES: Final = {
     21: "spring", 22: "summer", 23: "autumn", 24: "winter",
@@ -45,8 +46,10 @@ def date_line(value: ReleaseDate) -> Line:
 
 
 def ago(then: dt.date, today: dt.date) -> str:
-    """How long ago a day was, in days: "today", "1 day ago", "172 days ago"."""
+    """How long ago a day was: "today", "172 days ago", "more than 4 years ago"."""
     days = (today - then).days
+    if days >= _TWO_YEARS:
+        return f"more than {days // 366} years ago"
     return f"{plural(days, 'day')} ago" if days > 0 else "today"
 
 

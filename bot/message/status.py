@@ -4,8 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Final
 
-from bot.message import Line, Link, Message, joined, line
-from bot.message.alerts import actions
+from bot.message import Action, Line, Link, Message, joined, line
 from bot.message.dates import ago, date_line, wording
 from bot.message.facts import claim, provenance, sayer, season_name, source_link, where
 from bot.model import Show, Update
@@ -23,18 +22,21 @@ _STAGES: Final = {
 }
 
 
-def status(show: Show, seasons: Sequence[SeasonState], today: dt.date) -> Message:
+def status(
+    show: Show, seasons: Sequence[SeasonState], today: dt.date, *, followed: bool
+) -> Message:
     """What is known of a show's coming season: facts with their sources, guesses marked as such."""
     shown = coming(seasons)
+    verb = "Unsubscribe" if followed else "Subscribe"
+    then = (Action(verb, f"/{verb.lower()} {show.id}"),)
     if not shown:
-        return Message(
-            title=f"{show.title}: nothing confirmed yet",
-            lines=_present(("No fact about a coming season is on record.",), line(where(show))),
-        )
-    lines = [words for state in shown for words in _season_lines(show, state, today, len(shown))]
-    return Message(
-        title=headline(show, shown[0]), lines=_present(*lines), actions=actions(show)[1:]
-    )
+        lines = [line("No fact about a coming season is on record."), line(where(show))]
+        return Message(f"{show.title}: nothing confirmed yet", _present(*lines), actions=then)
+    first, *others = shown
+    lines = _season_lines(show, first, today)
+    for state in others:
+        lines += [line(headline(show, state, today)), *_season_lines(show, state, today)]
+    return Message(headline(show, first, today), _present(*lines), actions=then)
 
 
 def coming(seasons: Sequence[SeasonState]) -> list[SeasonState]:
@@ -43,25 +45,34 @@ def coming(seasons: Sequence[SeasonState]) -> list[SeasonState]:
     return open_ones or list(seasons[-1:])
 
 
-def headline(show: Show, state: SeasonState) -> str:
+def headline(show: Show, state: SeasonState, today: dt.date) -> str:
     """A season and where it stands, in one line."""
-    return f"{season_name(show, state.key)}: {stage_words(state.known)}"
+    return f"{season_name(show, state.key)}: {stage_words(state.known, today)}"
 
 
-def stage_words(known: Known) -> str:
+def stage_words(known: Known, today: dt.date) -> str:
     """Where a season stands, in a few words."""
-    ending = ", the last season" if known.ending else ""
-    return _STAGES[known.stage] + ending
+    words = _STAGES[known.stage]
+    if known.stage is Stage.UNKNOWN and known.facts:
+        words = "no renewal on record"
+    if known.stage in (Stage.DATED, Stage.WINDOW) and _passed(known, today):
+        words = "due, its release is not on record"
+    return words + (", the last season" if known.ending else "")
 
 
-def _season_lines(show: Show, state: SeasonState, today: dt.date, of: int) -> list[Line]:
+def _passed(known: Known, today: dt.date) -> bool:
+    return known.date.upper is not None and known.date.upper < today
+
+
+def _season_lines(show: Show, state: SeasonState, today: dt.date) -> list[Line]:
     known = state.known
-    first = [] if of == 1 else [line(headline(show, state))]
     return [
-        *first,
         _decision(known),
         _fact("Last season", known.ending),
-        _date(known),
+        _fact(f"Production ({known.production.value})", known.production)
+        if known.production
+        else (),
+        _date(known, today),
         _fact("Out", known.released),
         _guesses(known),
         joined([_trailer(known), line(where(show)), _age(known, today)]),
@@ -71,7 +82,7 @@ def _season_lines(show: Show, state: SeasonState, today: dt.date, of: int) -> li
 def _decision(known: Known) -> Line:
     update = known.order or known.pending
     if update is None:
-        return line("Renewed: not confirmed by anybody")
+        return () if known.facts else line("Renewed: not confirmed by anybody")
     return (f"{str(update.kind).capitalize()}: ", *provenance(update), *_also(known, update))
 
 
@@ -84,7 +95,7 @@ def _fact(words: str, update: Update | None) -> Line:
     return (f"{words}: ", *provenance(update)) if update else ()
 
 
-def _date(known: Known) -> Line:
+def _date(known: Known, today: dt.date) -> Line:
     update = known.dated
     if known.stage is Stage.CANCELLED:
         return ()
@@ -93,7 +104,8 @@ def _date(known: Known) -> Line:
     old = f" (was: {wording(known.previous_date)})" if known.previous_date else ""
     if known.date.lower is None:
         return ("Release date: not announced", f"{old} · Postponed: ", *provenance(update))
-    return ("Release date: ", *date_line(known.date), f"{old} · ", *provenance(update))
+    passed = ", which has passed" if _passed(known, today) else ""
+    return ("Release date: ", *date_line(known.date), f"{passed}{old} · ", *provenance(update))
 
 
 def _guesses(known: Known) -> Line:

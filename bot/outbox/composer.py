@@ -27,10 +27,14 @@ class Composed:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What there is to say of an update: a message, or why there is none any more."""
+    """What there is to say of an update: a message, or why there is none any more.
+
+    A correction (`mistake` is what it corrects) has other words for those it never reached.
+    """
 
     words: Message | str
-    retracts: UpdateId | None
+    mistake: UpdateId | None = None
+    otherwise: Message | str = ""
 
 
 class Composer:
@@ -60,11 +64,10 @@ class Composer:
 
     async def _words(self, delivery: Delivery, told: _Told) -> Message | str:
         """A correction is said only where the mistake was: its own send may have failed since."""
-        if told.retracts and not await self._deliveries.arrived(
-            delivery.destination_id, told.retracts
-        ):
-            return "the mistake never arrived here"
-        return told.words
+        if told.mistake is None or isinstance(told.words, str):
+            return told.words
+        arrived = await self._deliveries.arrived(delivery.destination_id, told.mistake)
+        return told.words if arrived else told.otherwise
 
     async def _learned(self, seqs: set[Seq]) -> Mapping[Seq, _Told]:
         """What there is to say of these updates; read where it is not remembered."""
@@ -84,12 +87,11 @@ class Composer:
 
 
 def _tell(show: Show, update: Update, log: tuple[Update, ...]) -> _Told:
-    return _Told(_message(show, update, log), update.retracts)
-
-
-def _message(show: Show, update: Update, log: tuple[Update, ...]) -> Message | str:
     if update.id in withdrawn(log):
-        return "it was retracted before it was sent"
-    if not update.retracts and update not in in_force(log):
-        return "it was corrected before it was sent"
-    return alert(News(show, update, log[: log.index(update) + 1]))
+        return _Told("it was retracted before it was sent")
+    news = News(show, update, log[: log.index(update) + 1])
+    if update.retracts:
+        return _Told(alert(news), update.retracts, "the mistake never arrived here")
+    if update not in in_force(log):
+        return _Told("it was corrected before it was sent")
+    return _Told(alert(news), update.supersedes, alert(news.without_the_mistake))

@@ -121,7 +121,7 @@ def test_a_person_sees_and_deletes_everything_that_is_stored(tmp_path: Path) -> 
         "/upcoming", "/latest", "/help", "/privacy", "/subscribe the moon is a lie",
         "/privacy export", "/privacy delete", "/subscriptions",
     )  # fmt: skip
-    assert said[1].startswith("Changed: you get alerts of the kinds trailer for Ozark")
+    assert said[1].startswith("Changed: you get alerts (trailer) for Ozark")
     assert "You follow 2 shows." in said[3]
     assert "Ozark" in said[3]
     assert "only trailer" in said[3]

@@ -4,6 +4,7 @@ Its one destination is this terminal; alerts are drawn above the prompt while a 
 """
 
 import io
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, Protocol
@@ -18,6 +19,8 @@ from bot.platforms.terminal.plain import PlainFront
 
 HERE: Final = Destination(Platform.TERMINAL, 0)
 ME: Final = Caller(HERE, 0)
+
+_LEAVE: Final = frozenset({"/quit", "/exit"})
 
 Show = Callable[[Message], Awaitable[None]]
 """Puts a message on the screen; raises `OSError` when the screen is gone."""
@@ -50,8 +53,10 @@ class Front(Protocol):
 
 
 async def chat(core: Core, front: Front) -> None:
-    """Answer what is entered until the end of input."""
+    """Answer what is entered until the end of input, or until somebody leaves."""
     async for line in front.lines(core):
+        if line.strip() in _LEAVE:
+            return
         if line.strip():
             await front.show(await reply(core, line))
 
@@ -69,7 +74,8 @@ def best_front() -> Front:
     """A prompt where a person sits at the terminal, plain lines elsewhere."""
     if sys.stdin is None:  # closed by whoever started the bot
         return PlainFront(io.StringIO(), sys.stdout)
-    if sys.stdin.isatty() and sys.stdout.isatty():
+    clever = os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+    if clever and sys.stdin.isatty() and sys.stdout.isatty():
         from bot.platforms.terminal.prompt import PromptFront
 
         return PromptFront()

@@ -82,8 +82,10 @@ class ShowCompleter(Completer):
         takes = [one.takes for one in command.parameters] if command else []
         if Takes.SHOW in takes and rest.strip():
             for match in await self._core.suggest(rest, 10):
+                if match.title == rest.strip():
+                    continue
                 yield Completion(clean(match.title), start_position=-len(rest))
-        if Takes.KINDS in takes and rest.endswith(" "):
+        if Takes.KINDS in takes and rest.endswith(" ") and await self._core.knows(rest):
             for kind in FOLLOWABLE:
                 yield Completion(str(kind), display_meta="only this kind")
         for parameter in command.parameters if command and Takes.CHOICE in takes else ():

@@ -15,7 +15,7 @@ def as_plain(message: Message) -> str:
 
 
 def as_rich(message: Message) -> Text:
-    """A message with its first line bold, and links to click where the terminal can."""
+    """A message with its first line bold; links show their address, as not all can be clicked."""
     first, *rest = (_styled(words) for words in _all_lines(message))
     first.stylize(_style(message.title))
     return Text("\n").join([first, *rest])
@@ -46,7 +46,9 @@ def _styled(words: Line) -> Text:
     for piece in words:
         if isinstance(piece, Link):
             # An address in a style's text would be read as more style at its first blank.
-            text.append(clean(piece.text), style=Style(underline=True, link=clean(piece.url)))
+            address = clean(piece.url)
+            text.append(clean(piece.text), style=Style(underline=True, link=address))
+            text.append(f" <{address}>", style=Style(dim=True, link=address))
         else:
             text.append(clean(piece if isinstance(piece, str) else piece.text))
     return text
