@@ -12,7 +12,7 @@ import structlog
 from bot.commands.core import Catalogue, Core
 from bot.commands.files import load_starter
 from bot.config import Settings
-from bot.errors import SettingsError, StorageUnusable
+from bot.errors import CliffhangerError, SettingsError, StorageUnusable
 from bot.lock import only_bot
 from bot.model import Clock, Platform
 from bot.outbox import Messenger, Outbox
@@ -24,7 +24,7 @@ from storage.store import Storage, open_storage
 from storage.trust import trust
 from storage.upgrade import Working
 
-STOP_WITHIN: Final = 8.0
+STOP_WITHIN: Final = 5.0
 """Seconds that sends in flight get to end when the bot stops."""
 
 END_OF_INPUT_WITHIN: Final = 60.0
@@ -102,13 +102,28 @@ async def run(settings: Settings, front: Front, working: Working) -> None:
             async with engine.delivering(), _polling(engine, storage, settings.poll_seconds):
                 ended = await _until(stopping, chat(engine.core, front))
                 if ended:
-                    async with asyncio.timeout(END_OF_INPUT_WITHIN):
-                        await engine.finish()
+                    await _finish(engine)
+
+
+async def _finish(engine: Engine) -> None:
+    try:
+        async with asyncio.timeout(END_OF_INPUT_WITHIN):
+            await engine.finish()
+    except TimeoutError:
+        raise CliffhangerError(
+            f"Not everything could be delivered within {END_OF_INPUT_WITHIN:.0f} seconds. What is "
+            "left goes out at the next start; `cliffhanger deliveries` tells how much."
+        ) from None
 
 
 @asynccontextmanager
 async def _polling(engine: Engine, storage: Storage, seconds: float) -> AsyncIterator[None]:
-    schedule = Schedule(engine.poll, seconds, ClockWatch(utc_now), storage.deliveries.shift)
+    async def jumped(by: dt.timedelta) -> None:
+        await storage.deliveries.shift(by)
+        await storage.deliveries.bound(utc_now())
+        engine.outbox.wake()
+
+    schedule = Schedule(engine.poll, seconds, ClockWatch(utc_now), jumped)
     schedule.start()
     try:
         yield

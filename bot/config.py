@@ -4,6 +4,7 @@ import stat
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -67,8 +68,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: SecretStr) -> SecretStr:
-        scheme, separator, rest = value.get_secret_value().partition("://")
-        if not separator or scheme not in ("sqlite", "postgresql") or rest in ("", "/"):
+        if not _is_database(value.get_secret_value()):
             raise ValueError(
                 "is not a database: write sqlite:///cliffhanger.db (three slashes, then the file) "
                 "or postgresql://user:password@host/name"
@@ -98,6 +98,18 @@ class Settings(BaseSettings):
             raise SettingsError(f"{ENV_FILE} is not a text file in UTF-8.") from None
         except OSError as error:
             raise SettingsError(f"{ENV_FILE} cannot be read: {error.strerror}.") from None
+
+
+def _is_database(url: str) -> bool:
+    """A file, or a PostgreSQL address that makes sense."""
+    if url.startswith("sqlite:"):
+        file = url.removeprefix("sqlite:///")
+        return file not in (url, "", "/", ":memory:") and "?" not in file
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "postgresql" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 _SECRET: Final = frozenset({"discord_token", "telegram_token", "database_url"})

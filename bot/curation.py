@@ -17,6 +17,7 @@ from bot.seasons import (
     SeasonKey,
     Stage,
     fold,
+    fold_show,
     in_force,
     key_of,
     outdated,
@@ -27,6 +28,7 @@ from bot.trust import Trust
 NEWS_AGE: Final = dt.timedelta(days=30)
 """An announcement older than this is no news any more: it is recorded quietly."""
 
+_BEGUN: Final = dt.date(2026, 11, 22)
 _TIME_ZONES: Final = dt.timedelta(days=1)
 _HORIZON: Final = dt.timedelta(days=5 * 366)
 _DATED_KINDS: Final = frozenset({UpdateKind.DATED, UpdateKind.RELEASED})
@@ -73,8 +75,7 @@ def check(update: Update, context: Context) -> None:
     if update.retracts:
         _check_retraction(update, context)
         return
-    if update.announced > max(update.recorded_at.date(), context.today) + _TIME_ZONES:
-        raise BadRecord("source.published", f"{update.announced} is in the future.")
+    _check_not_ahead(update, context.today)
     _check_certainty(update, context.trust)
     _check_parts_of_kind(update)
     _check_references(update, context)
@@ -90,12 +91,10 @@ def quiet_reason(update: Update, today: dt.date) -> str | None:
         return "a guess is never pushed"
     if update.also:
         return f"it confirms {update.also} from a second source"
-    if update.push is not Push.AUTO:
-        return "it was recorded quietly"
     if followed_as(update.kind) is None and not update.retracts:
         return f"{update.kind} is kept on record only"
     if update.retracts:
-        return None
+        return None if update.push is Push.AUTO else "it was recorded quietly"
     age = today - update.announced
     if age > NEWS_AGE:
         return f"it was announced {age.days} days ago, which is no news any more"
@@ -103,7 +102,7 @@ def quiet_reason(update: Update, today: dt.date) -> str | None:
         update.date.value if update.date else None, today
     ):
         return "its date has passed"
-    return None
+    return None if update.push is Push.AUTO else "it was recorded quietly"
 
 
 def _ended(value: ReleaseDate | None, today: dt.date) -> bool:
@@ -136,6 +135,15 @@ def _check_official(update: Update) -> None:
         )
     if not update.source.url:
         raise BadRecord("source.url", "an official fact has the address where it was said.")
+
+
+def _check_not_ahead(update: Update, today: dt.date) -> None:
+    # A computer that does not know the time yet begins in 1970.
+    latest = max(today, _BEGUN) + _TIME_ZONES
+    if update.announced > latest:
+        raise BadRecord("source.published", f"{update.announced} is in the future.")
+    if update.recorded_at.date() > latest:
+        raise BadRecord("recorded_at", f"{update.recorded_at} is in the future.")
 
 
 def _check_parts_of_kind(update: Update) -> None:
@@ -207,6 +215,8 @@ def _check_retraction(update: Update, context: Context) -> None:
 def _check_decision(update: Update, context: Context) -> None:
     """Orders and cancellations agree with what was decided before."""
     order = context.known(key_of(update)).order
+    if update.kind is UpdateKind.CANCELLED and update.season is None:
+        order = order or _last_order(context)
     if update.kind is UpdateKind.CANCELLED:
         if context.show.limited:
             raise BadRecord("kind", "a limited series has no next season that could be cancelled.")
@@ -214,8 +224,8 @@ def _check_decision(update: Update, context: Context) -> None:
         if order and renewed and order.id not in (update.reverses, update.supersedes):
             raise BadRecord(
                 "reverses",
-                f"this season was {order.kind} ({order.id}). Name that update to say that the "
-                "decision was reversed.",
+                f"{_season(order)} was {order.kind} ({order.id}). Name that update to say that the "
+                "decision was reversed, or the season that will not come.",
             )
     if update.kind is UpdateKind.SAVED and not any(
         other.kind is UpdateKind.CANCELLED and other.confirmed for other in in_force(context.log)
@@ -225,6 +235,17 @@ def _check_decision(update: Update, context: Context) -> None:
         order = order or context.known(SeasonKey(update.show, None)).order
     if update.kind in (UpdateKind.RENEWED, UpdateKind.DATED) and order:
         _check_not_cancelled(update, order)
+
+
+def _last_order(context: Context) -> Update | None:
+    """The order of the highest season that is not out yet, as far as is on record."""
+    states = [state for state in fold_show(context.log) if state.key.season is not None]
+    ahead = [state for state in states[-1:] if state.known.stage is not Stage.RELEASED]
+    return ahead[0].known.order if ahead else None
+
+
+def _season(update: Update) -> str:
+    return f"season {update.season}" if update.season is not None else "the show"
 
 
 def _check_not_cancelled(update: Update, order: Update) -> None:
@@ -263,21 +284,17 @@ def _surely_before(value: ReleaseDate, order: Update | None) -> bool:
 def _check_order(update: Update, value: ReleaseDate, context: Context) -> None:
     """Seasons come out in the order of their numbers, and so do the parts of a season."""
     here = (update.season or 0, update.part or 0)
-    for key in {key_of(other) for other in context.log}:
-        there = (key.season or 0, key.part or 0)
-        if (
-            key.season is None
-            or there == here
-            or (there[0] == here[0] and 0 in (there[1], here[1]))
-        ):
+    for state in fold_show(context.log):
+        known = state.known.date
+        there = (state.key.season or 0, state.key.part or 0)
+        whole = there[0] == here[0] and 0 in (there[1], here[1])
+        if state.key.season is None or there == here or whole:
             continue
-        early, late = (context.known(key).date, value) if there < here else (
-            value, context.known(key).date,
-        )  # fmt: skip
+        early, late = (known, value) if there < here else (value, known)
         if early.lower and late.upper and late.upper < early.lower:
             name = f"season {there[0]}" + (f", part {there[1]}" if there[1] else "")
             raise BadRecord(
                 "date",
-                f"{value.edtf} does not fit {name}, which is dated {context.known(key).date.edtf}: "
-                "seasons and parts come out in order.",
+                f"{value.edtf} does not fit {name}, which is dated {known.edtf}: seasons and "
+                "parts come out in order.",
             )

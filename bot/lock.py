@@ -21,7 +21,8 @@ def only_bot(database: Path | None) -> Iterator[None]:
         return
     if database.is_dir():
         raise CliffhangerError(f"{database} is a folder. Set DATABASE_URL to a file in it.")
-    path = database.with_name(database.name + ".lock")
+    real = database.resolve()  # two names of one file are one database
+    path = real.with_name(real.name + ".lock")
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:

@@ -37,13 +37,13 @@ class ClockWatch:
         self._offset = self._measured()
 
     def jump(self) -> dt.timedelta | None:
-        """How far the wall clock was set since the last call, if it was."""
-        offset = self._measured()
-        moved = offset - self._offset
-        if abs(moved) < JUMP:
-            return None
-        self._offset = offset
-        return dt.timedelta(seconds=moved)
+        """How far the wall clock was set since `accept`, if it was."""
+        moved = self._measured() - self._offset
+        return None if abs(moved) < JUMP else dt.timedelta(seconds=moved)
+
+    def accept(self, moved: dt.timedelta) -> None:
+        """Take the clock as right after it moved by that much."""
+        self._offset += moved.total_seconds()
 
     def _measured(self) -> float:
         return self._clock().timestamp() - self._steady()
@@ -110,6 +110,7 @@ class Schedule:
         log.warning("clock.jumped", seconds=moved.total_seconds())
         self._job.modify(next_run_time=dt.datetime.now(dt.UTC))
         await self._jumped(moved)
+        self._watch.accept(moved)  # only now: what failed is done again
 
     async def _keep_awake(self) -> None:
         while True:

@@ -140,8 +140,11 @@ def fold(key: SeasonKey, updates: Iterable[Update]) -> SeasonState:
 
 def fold_show(updates: Sequence[Update]) -> list[SeasonState]:
     """Every season and part of one show that an update is about, in order, the whole show first."""
+    seasons: dict[int | None, list[Update]] = {}
+    for update in updates:
+        seasons.setdefault(update.season, []).append(update)
     keys = sorted({key_of(update) for update in updates}, key=_place)
-    return [fold(key, updates) for key in keys]
+    return [fold(key, seasons[key.season]) for key in keys]
 
 
 def _place(key: SeasonKey) -> tuple[int, int]:

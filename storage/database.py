@@ -10,6 +10,7 @@ import functools
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -41,6 +42,9 @@ NEVER_REUSED: Final[dict[str, Any]] = {**STRICT, "sqlite_autoincrement": True}
 
 BUSY_SECONDS: Final = 30.0
 """How long to wait for another process that is writing before giving up."""
+
+ONE_TRY_SECONDS: Final = 2.0
+"""How long one try waits, in which a stop has to wait as well."""
 
 SAFE_SQLITE: Final = (3, 51, 3)
 """Older versions can damage the file when two processes write and checkpoint at once."""
@@ -122,10 +126,18 @@ class Database:
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run one unit of work: all of it is stored, or nothing.
 
-        A cancelled caller waits for the unit to end: half a unit never stays open, and a commit
-        that was begun is not lost. Raises `StorageError`.
+        A cancelled caller waits for a unit that has begun to end: half a unit never stays open,
+        and a commit that was begun is not lost. While another process writes, it is tried again
+        until `BUSY_SECONDS` have passed. Raises `StorageError`.
         """
-        return await _to_its_end(self._unit(work))
+        end = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                async with self._lock:
+                    return await _to_its_end(self._unit(work))
+            except StorageBusy:
+                if time.monotonic() >= end:
+                    raise
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run reading statements on a connection of their own; raises `StorageError`."""
@@ -136,13 +148,12 @@ class Database:
         return await _to_its_end(reading)
 
     async def _unit(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        async with self._lock:
-            self._check_open()
-            try:
-                async with self._writer.begin() as connection:
-                    return await work(connection)
-            except (DBAPIError, sqlite3.Error, OSError) as error:
-                raise self._translated(error) from error
+        self._check_open()
+        try:
+            async with self._writer.begin() as connection:
+                return await work(connection)
+        except (DBAPIError, sqlite3.Error, OSError) as error:
+            raise self._translated(error) from error
 
     async def _reading(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         try:
@@ -178,7 +189,7 @@ class Database:
             **options,
             pool_reset_on_return=None,
             # No isolation level: the driver begins nothing by itself, BEGIN is written out below.
-            connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
+            connect_args={"timeout": ONE_TRY_SECONDS, "isolation_level": None},
         )
         event.listen(engine.sync_engine, "connect", self._prepare)
         if immediate:
@@ -282,6 +293,8 @@ async def _to_its_end(work: Awaitable[T]) -> T:
         while not task.done():
             with suppress(asyncio.CancelledError):  # cancelled again: the answer is the same
                 await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # nobody waits for it any more
         raise
 
 

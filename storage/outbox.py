@@ -5,7 +5,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, literal, select, type_coerce, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    literal_column,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.model import Delivery, DeliveryState, Destination, Seq
@@ -19,6 +31,7 @@ from storage.schema import (
     fanouts,
     on_its_way,
     subscriptions,
+    suspensions,
     updates,
 )
 
@@ -113,6 +126,7 @@ class Deliveries:
         freed = await connection.execute(
             update(deliveries).where(_PENDING, on_its_way()).values(due_at=now, flight=Flight.LOST)
         )
+        await _no_later_than(connection, now)
         return freed.rowcount
 
     @writes
@@ -136,6 +150,11 @@ class Deliveries:
         later = type_coerce(fanouts.c.due_at, WholeNumber) + step
         await connection.execute(update(fanouts).where(fanouts.c.done == 0).values(due_at=later))
         return moved.rowcount
+
+    @writes
+    async def bound(self, connection: AsyncConnection, now: dt.datetime) -> None:
+        """Make due now what a wrong clock put further ahead than any wait is long."""
+        await _no_later_than(connection, now)
 
     @reads
     async def next_due(self, connection: AsyncConnection) -> dt.datetime | None:
@@ -212,6 +231,16 @@ class Deliveries:
         ]
 
 
+LONGEST_WAIT: Final = dt.timedelta(days=1)
+"""No retry is further ahead than this; what seems to be was stamped by a clock that was wrong."""
+
+
+async def _no_later_than(connection: AsyncConnection, now: dt.datetime) -> None:
+    for table, waiting in ((deliveries, _PENDING), (fanouts, fanouts.c.done == 0)):
+        beyond = table.c.due_at > now + LONGEST_WAIT
+        await connection.execute(update(table).where(waiting, beyond).values(due_at=now))
+
+
 def _unwanted() -> ColumnElement[bool]:
     """The condition that a delivery is news for a chat that has unsubscribed since.
 
@@ -242,6 +271,9 @@ async def _parcels(connection: AsyncConnection, claimed: list[Delivery]) -> list
     return [Parcel(to, where[to], tuple(due)) for to, due in parcels.items()]
 
 
+_NEW_STATE: Final = bindparam("new_state", type_=deliveries.c.state.type)
+_SUSPENDED: Final = exists().where(suspensions.c.destination_id == deliveries.c.destination_id)
+_PENDING_STATE: Final[ColumnElement[str]] = literal_column(f"'{DeliveryState.PENDING}'")
 _THIS: Final = update(deliveries).where(
     deliveries.c.destination_id == bindparam("to"),
     deliveries.c.update_seq == bindparam("seq"),
@@ -255,7 +287,11 @@ _GIVE_BACK: Final = _THIS.values(
 )
 _SETTLE: Final = (
     _THIS.values(
-        state=bindparam("new_state"),
+        # Resumed meanwhile: what nobody holds any more would never be freed.
+        state=case(
+            (and_(_NEW_STATE == DeliveryState.HELD, ~_SUSPENDED), _PENDING_STATE),
+            else_=_NEW_STATE,
+        ),
         due_at=func.coalesce(bindparam("new_due", type_=deliveries.c.due_at.type),
                              deliveries.c.due_at),
         flight=LANDED.bitwise_or(bindparam("new_flight")),

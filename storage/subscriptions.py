@@ -62,7 +62,10 @@ class Subscriptions:
         if destination_id is None:
             return False
         removed = await connection.execute(delete(subscriptions).where(*_row(show, destination_id)))
-        of_show = select(updates.c.seq).where(updates.c.show_id == show)
+        # A correction still goes out: whoever got the mistake keeps it otherwise.
+        of_show = select(updates.c.seq).where(
+            updates.c.show_id == show, updates.c.retracts_seq.is_(None)
+        )
         await connection.execute(
             update(deliveries)
             .where(

@@ -63,7 +63,7 @@ def test_every_error_has_its_consequence(
 ) -> None:
     done = settled(error, attempts)
     assert (done.state, done.at) == (state, NOW)
-    assert (done.due_at is not None) == (state is DeliveryState.PENDING)
+    assert (done.due_at is not None) == (state in (DeliveryState.PENDING, DeliveryState.HELD))
     assert done.reason == (str(error) or "TimeoutError()")
     assert done.message_id is None
 

@@ -11,10 +11,12 @@ from bot.app import Engine
 from bot.errors import DestinationLost, MaybeSent, NotSent, Refused, StorageFull
 from bot.model import (
     ALL_KINDS,
+    Delivery,
     DeliveryState,
     Destination,
     Kinds,
     Platform,
+    Seq,
     Subscription,
     Update,
     UpdateKind,
@@ -369,6 +371,53 @@ async def test_a_clock_set_back_delays_nothing(world: World) -> None:
     world.clock.pass_by(seconds=7)
     await world.deliver()
     assert await world.counts() == {"sent": 1}
+
+
+async def test_many_updates_at_once_are_not_all_expanded_before_the_first_message(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.outbox.CHUNK", 10)
+    monkeypatch.setattr("bot.outbox.LOW_WATER", 10)
+    for chat in range(1, 41):
+        await world.follow(Destination(Platform.TELEGRAM, chat))
+    for season in range(3, 23):
+        await world.publish(an_update("renewed", season=season))
+    world.chat.gate.clear()
+    async with world.engine.delivering():
+        await world.engine.poll()
+        await world.chat.entered.wait()
+        assert await world.storage.fanouts.created() <= 20
+        world.chat.gate.set()
+        await world.engine.finish()
+    assert await world.counts() == {"sent": 800}
+
+
+async def test_two_messages_are_never_on_their_way_to_one_chat(world: World) -> None:
+    await world.follow()
+    await world.publish(an_update("renewed"))
+    world.chat.gate.clear()
+    async with world.engine.delivering():
+        await world.engine.poll()
+        await world.chat.entered.wait()
+        await world.publish(an_update("trailer"))
+        await world.engine.poll()
+        await asyncio.sleep(0.1)
+        assert world.chat.attempts == 1
+        world.chat.gate.set()
+        await world.engine.finish()
+    assert [title.split(" · ")[0] for title in world.chat.titles()] == ["RENEWED", "TRAILER"]
+
+
+async def test_a_settler_that_fails_says_so_to_whoever_waits(world: World) -> None:
+    class Broken(Deliveries):
+        async def settle(self, done: object) -> None:
+            raise ValueError("no such text")
+
+    settler = Settler(Broken(world.storage.database))
+    async with asyncio.timeout(10):
+        for _ in range(2):
+            with pytest.raises(ValueError, match="no such text"):
+                await settler.settle([Settlement(Delivery(Seq(1), 1, 1), DeliveryState.SENT, NOW)])
 
 
 class _FullDisk(Deliveries):

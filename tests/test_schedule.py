@@ -116,7 +116,10 @@ def test_a_clock_that_is_set_is_noticed_once(hours: int) -> None:
     watch = ClockWatch(clock, lambda: steady)
     assert watch.jump() is None
     clock.pass_by(hours=hours)
-    assert watch.jump() == dt.timedelta(hours=hours)
+    moved = watch.jump()
+    assert moved == dt.timedelta(hours=hours)
+    assert watch.jump() == moved  # until it is accepted: what follows from it may fail
+    watch.accept(moved)
     assert watch.jump() is None
 
 

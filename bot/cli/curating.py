@@ -265,6 +265,7 @@ def load(
 ) -> None:
     """Load shows and updates from JSON Lines; what is stored already changes nothing."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     from bot.app import utc_now
@@ -277,7 +278,7 @@ def load(
             task = progress.add_task("Loading", total=len(files_of(paths)))
 
             def done(file: LoadedFile) -> None:
-                progress.update(task, advance=1, description=file.path.name)
+                progress.update(task, advance=1, description=escape(clean(file.path.name)))
 
             total = await load_files(storage, paths, utc_now().date(), done)
         say(

@@ -33,14 +33,19 @@ class Catalogue:
 
     async def index(self) -> TitleIndex:
         """The index over today's titles."""
+        version = await self.storage.shows.version()
+        # Building takes two seconds for 100,000 titles: others are answered by the old one.
+        building = self._reading.locked() and self._version >= 0
+        if version != self._version and not building:
+            await self._read(version)
+        return self._index
+
+    async def _read(self, version: int) -> None:
         async with self._reading:
-            version = await self.storage.shows.version()
-            if version != self._version:
+            if version > self._version:
                 titles = await self.storage.shows.titles()
-                # In a thread: two seconds for 100,000 titles, during which others are answered.
                 self._index = await asyncio.to_thread(TitleIndex, titles)
                 self._version = version
-            return self._index
 
 
 @dataclass(slots=True)

@@ -61,8 +61,6 @@ def draft_update(show: Show, draft: Draft, trust: Trust, now: dt.datetime) -> Up
     url = draft.source or draft.trailer
     certainty = draft.certainty or _certainty(draft, url, trust)
     announced = draft.announced or now.date()
-    if announced > now.date():
-        raise BadRecord("announced", f"{announced} is in the future.")
     outlet = trust.outlet(draft.outlet, url) if certainty is Certainty.REPORTED else None
     decider = trust.decider_at(url) if certainty is Certainty.OFFICIAL else None
     return Update(

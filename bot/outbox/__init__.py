@@ -73,7 +73,7 @@ class Outbox:
         self._settler = Settler(storage.deliveries)
         self._buffer: deque[Parcel] = deque()
         self._busy: set[int] = set()
-        self._jobs: list[Seq] = []
+        self._jobs: deque[Seq] = deque()
         self._news = True
         self._stir = asyncio.Event()
         self._idle = asyncio.Event()
@@ -152,14 +152,17 @@ class Outbox:
         return bool(claimed)
 
     async def _expand(self) -> None:
-        """Create the next deliveries of every open job, in turn, while few are pending."""
+        """Create the next deliveries of the open jobs, in turn, while few are pending."""
         if self._news:
             self._news = False
-            self._jobs = await self._storage.fanouts.open_jobs()
-        while self._jobs and await self._storage.deliveries.waiting(LOW_WATER) < LOW_WATER:
-            for seq in self._jobs:
-                await self._storage.fanouts.expand(seq, CHUNK)
-            self._jobs = await self._storage.fanouts.open_jobs()
+            self._jobs = deque(await self._storage.fanouts.open_jobs())
+        while self._jobs and not self._stopping and await self._few_pending():
+            seq = self._jobs.popleft()
+            if await self._storage.fanouts.expand(seq, CHUNK):
+                self._jobs.append(seq)
+
+    async def _few_pending(self) -> bool:
+        return await self._storage.deliveries.waiting(LOW_WATER) < LOW_WATER
 
     async def _nap(self) -> None:
         """Sleep until something stirs or the next delivery is due."""

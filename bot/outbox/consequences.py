@@ -35,7 +35,8 @@ def settlement(
     reason = shorten(clean(without_secrets(str(error) or repr(error))), 300)
     state, wait = _consequence(delivery.attempts, error)
     if state is not DeliveryState.PENDING:
-        return Settlement(delivery, state, now, reason=reason)
+        held = state is DeliveryState.HELD
+        return Settlement(delivery, state, now, due_at=now if held else None, reason=reason)
     asked = (getattr(error, "retry_after", None) or 0) * _SECOND
     due_at = now + max(jittered(wait, chance), asked)
     maybe = isinstance(error, MaybeSent)

@@ -38,9 +38,17 @@ class Settler:
     async def _write_all(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
-            await self._write([outcome for outcomes, _ in batch for outcome in outcomes])
+            trouble: Exception | None = None
+            try:
+                await self._write([outcome for outcomes, _ in batch for outcome in outcomes])
+            except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+                trouble = error
             for _, stored in batch:
-                if not stored.done():
+                if stored.done():
+                    continue
+                if trouble:
+                    stored.set_exception(trouble)
+                else:
                     stored.set_result(None)
 
     async def _write(self, outcomes: Sequence[Settlement]) -> None:

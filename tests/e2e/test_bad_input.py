@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def test_a_token_is_never_written_anywhere_not_even_at_debug(tmp_path: Path) -> 
     ended = [
         home.command("run"),
         home.do("publish", *RENEWAL, "--yes"),
-        home.do("doctor"),
+        home.command("doctor"),
         home.do("dump", "dump"),
     ]
     for done in ended:
@@ -361,6 +361,28 @@ def test_a_signal_stops_an_idle_bot_and_one_that_is_delivering(tmp_path: Path) -
     told.update(_alerts("\n\n".join(home.talk())))
     assert set(told.values()) == {1}
     assert len(told) == 30
+
+
+def test_a_signal_stops_a_bot_whose_database_another_process_holds(tmp_path: Path) -> None:
+    home = Home.stocked(tmp_path)
+    with home.bot() as bot:
+        bot.ask("/help")
+        with closing(sqlite3.connect(tmp_path / "cliffhanger.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            bot.enter("/subscribe ozark")
+            bot.send(signal.SIGTERM)
+            assert bot.ended(STOPS_WITHIN) == 0
+        assert "Traceback" not in bot.err
+        assert "database is locked" not in bot.err
+
+
+def test_a_database_is_one_under_all_its_names(tmp_path: Path) -> None:
+    home = Home.stocked(tmp_path)
+    (tmp_path / "other.db").symlink_to(tmp_path / "cliffhanger.db")
+    with home.bot() as bot:
+        bot.ask("/help")
+        other = Home(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path / 'other.db'}")
+        assert "A bot runs on this database already" in other.refused("run")
 
 
 def test_a_signal_stops_a_bot_whose_output_nobody_reads(tmp_path: Path) -> None:

@@ -160,6 +160,8 @@ async def test_a_settled_delivery_is_in_its_state_and_not_claimed_again(
 ) -> None:
     seq = await tell(filled)
     (one, _) = await claim_all(filled)
+    if state is DeliveryState.HELD:
+        await filled.destinations.suspend(one.destination_id, "blocked", NOW)
     await filled.deliveries.settle(
         [Settlement(one, state, NOW + SECOND, message_id="m7", reason="because")]
     )
@@ -188,6 +190,8 @@ async def test_what_is_tried_again_stays_pending_until_then(filled: Storage) -> 
 async def test_what_is_settled_is_settled(filled: Storage, first: DeliveryState) -> None:
     await tell(filled)
     (one, _) = await claim_all(filled)
+    if first is DeliveryState.HELD:
+        await filled.destinations.suspend(one.destination_id, "blocked", NOW)
     await filled.deliveries.settle([Settlement(one, first, NOW, reason="first")])
     row = await row_of(filled, one)
     for state in DeliveryState:
@@ -197,6 +201,31 @@ async def test_what_is_settled_is_settled(filled: Storage, first: DeliveryState)
     await filled.deliveries.release(NOW)
     await filled.deliveries.shift(dt.timedelta(hours=1))
     assert await row_of(filled, one) == row
+
+
+async def test_what_is_resumed_before_it_is_held_is_not_held_for_ever(filled: Storage) -> None:
+    seq = await tell(filled)
+    (one, _) = await claim_all(filled)
+    await filled.destinations.suspend(one.destination_id, "blocked", NOW)
+    assert await filled.destinations.resume(HERE, NOW)
+    held = Settlement(one, DeliveryState.HELD, NOW, due_at=NOW, reason="blocked")
+    await filled.deliveries.settle([held])
+    assert await state_of(filled, HERE, seq) == "pending"
+    assert one.destination_id in [left.destination_id for left in await claim_all(filled, NOW)]
+
+
+async def test_what_a_wrong_clock_put_years_ahead_is_due_at_the_next_start(filled: Storage) -> None:
+    await tell(filled)
+    (one, two) = await claim_all(filled)
+    ahead, later = NOW + dt.timedelta(days=1500), NOW + dt.timedelta(hours=8)
+    await filled.deliveries.settle(
+        [
+            Settlement(one, DeliveryState.PENDING, NOW, due_at=ahead),
+            Settlement(two, DeliveryState.PENDING, NOW, due_at=later),
+        ]
+    )
+    await filled.deliveries.release(NOW)
+    assert [left.destination_id for left in await claim_all(filled, NOW)] == [one.destination_id]
 
 
 async def row_of(storage: Storage, one: Delivery) -> list[Any]:

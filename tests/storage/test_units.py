@@ -391,7 +391,7 @@ async def test_every_connection_has_the_settings_that_keep_data_safe(on_file: Da
         "recursive_triggers": 1,
         "trusted_schema": 0,
         "cell_size_check": 1,
-        "busy_timeout": 30_000,
+        "busy_timeout": 2_000,
         "wal_autocheckpoint": 1000,
     }
     together = asyncio.Barrier(4)

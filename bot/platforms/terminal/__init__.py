@@ -9,6 +9,8 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
+import structlog
+
 from bot.commands import answer
 from bot.commands.core import Core
 from bot.commands.parse import parse
@@ -16,6 +18,8 @@ from bot.errors import NotSent, StorageError, UserError
 from bot.message import Message, answers
 from bot.model import Caller, Destination, Platform
 from bot.platforms.terminal.plain import PlainFront
+
+log = structlog.get_logger()
 
 HERE: Final = Destination(Platform.TERMINAL, 0)
 ME: Final = Caller(HERE, 0)
@@ -68,11 +72,16 @@ async def reply(core: Core, line: str) -> Message:
         return await answer(core, ME, call.name, call.arguments)
     except (UserError, StorageError) as error:
         return answers.mistake(str(error))
+    except Exception:
+        log.exception("command.failed", line=line)
+        return answers.mistake("That went wrong, and is in the log. Nothing else is affected.")
 
 
 def best_front() -> Front:
     """A prompt where a person sits at the terminal, plain lines elsewhere."""
-    if sys.stdin is None:  # closed by whoever started the bot
+    if sys.stdout is None:  # closed by whoever started the bot, as may be the input
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    if sys.stdin is None:
         return PlainFront(io.StringIO(), sys.stdout)
     clever = os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
     if clever and sys.stdin.isatty() and sys.stdout.isatty():

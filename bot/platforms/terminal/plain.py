@@ -9,12 +9,19 @@ import os
 import queue
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import CancelledError
 from contextlib import suppress
-from typing import TextIO
+from typing import Final, TextIO
 
 from bot.commands.core import Core
 from bot.message import Message
 from bot.platforms.terminal.render import as_plain
+
+_AHEAD: Final = 100
+"""Lines read before they are answered."""
+
+_LONGEST: Final = 64 * 1024
+"""Characters of a line; the rest counts as the next line."""
 
 
 class PlainFront:
@@ -39,13 +46,17 @@ class PlainFront:
     async def lines(self, core: Core) -> AsyncIterator[str]:
         """The lines of the source; reading does not hold up alerts."""
         loop = asyncio.get_running_loop()
-        entered: asyncio.Queue[str | None] = asyncio.Queue()
+        entered: asyncio.Queue[str | None] = asyncio.Queue(maxsize=_AHEAD)
 
         def read() -> None:
-            with suppress(RuntimeError):  # the loop may end while a read is under way
-                for line in self._source:
-                    loop.call_soon_threadsafe(entered.put_nowait, line)
-                loop.call_soon_threadsafe(entered.put_nowait, None)
+            # The loop may end while a read is under way, and with it what waits there.
+            with suppress(RuntimeError, CancelledError):
+                while line := self._source.readline(_LONGEST):
+                    _put(line)
+                _put(None)
+
+        def _put(line: str | None) -> None:
+            asyncio.run_coroutine_threadsafe(entered.put(line), loop).result()
 
         threading.Thread(target=read, name="stdin", daemon=True).start()
         while (line := await entered.get()) is not None:
