@@ -164,9 +164,10 @@ class Deliveries:
         return row.due_at if row else None
 
     @reads
-    async def waiting(self, connection: AsyncConnection, most: int) -> int:
-        """How many deliveries are pending, counted up to `most`."""
-        some = select(deliveries.c.update_seq).where(_PENDING).limit(most).subquery()
+    async def waiting(self, connection: AsyncConnection, now: dt.datetime, most: int) -> int:
+        """How many deliveries are due, counted up to `most`; those that wait are not."""
+        due = select(deliveries.c.update_seq).where(_PENDING, deliveries.c.due_at <= now)
+        some = due.limit(most).subquery()
         return (await connection.execute(select(func.count()).select_from(some))).scalar_one()
 
     @reads

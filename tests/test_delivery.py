@@ -392,6 +392,20 @@ async def test_many_updates_at_once_are_not_all_expanded_before_the_first_messag
     assert await world.counts() == {"sent": 800}
 
 
+async def test_chats_that_wait_for_a_retry_hold_up_no_news(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.outbox.LOW_WATER", 3)
+    for chat in range(1, 6):
+        await world.follow(Destination(Platform.TELEGRAM, chat))
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [NotSent("down")] * 5
+    await world.deliver()
+    await world.publish(an_update("trailer"))
+    await world.deliver()
+    assert await world.counts() == {"sent": 5, "pending": 5}
+
+
 async def test_two_messages_are_never_on_their_way_to_one_chat(world: World) -> None:
     await world.follow()
     await world.publish(an_update("renewed"))

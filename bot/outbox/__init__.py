@@ -33,7 +33,7 @@ CHUNK: Final = 2500
 """Deliveries created at a time: long enough to be quick, short enough to let commands through."""
 
 LOW_WATER: Final = 1000
-"""Fan-outs are expanded while fewer deliveries than this are pending."""
+"""Fan-outs are expanded while fewer deliveries than this are due."""
 
 LEASE: Final = dt.timedelta(minutes=5)
 """How long a claim holds; only a crash lets it run out, and a start releases it at once."""
@@ -118,6 +118,7 @@ class Outbox:
                 await self._serve_next()
             except Exception as error:  # noqa: BLE001 - a dead worker would stall the deliveries
                 log.error("outbox.trouble", problem=str(error), retry_in=PAUSE_AFTER_TROUBLE)
+                self._news = True  # whatever was being looked at is looked at again
                 await asyncio.sleep(PAUSE_AFTER_TROUBLE)
 
     async def _serve_next(self) -> None:
@@ -152,17 +153,19 @@ class Outbox:
         return bool(claimed)
 
     async def _expand(self) -> None:
-        """Create the next deliveries of the open jobs, in turn, while few are pending."""
+        """Create the next deliveries of the open jobs, in turn, while few are due."""
         if self._news:
             self._news = False
             self._jobs = deque(await self._storage.fanouts.open_jobs())
-        while self._jobs and not self._stopping and await self._few_pending():
+        while self._jobs and not self._stopping and await self._few_due():
+            created = await self._storage.fanouts.expand(self._jobs[0], CHUNK)
             seq = self._jobs.popleft()
-            if await self._storage.fanouts.expand(seq, CHUNK):
+            if created:
                 self._jobs.append(seq)
 
-    async def _few_pending(self) -> bool:
-        return await self._storage.deliveries.waiting(LOW_WATER) < LOW_WATER
+    async def _few_due(self) -> bool:
+        waiting = await self._storage.deliveries.waiting(self._clock(), LOW_WATER)
+        return waiting < LOW_WATER
 
     async def _nap(self) -> None:
         """Sleep until something stirs or the next delivery is due."""

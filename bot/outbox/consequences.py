@@ -31,7 +31,8 @@ def settlement(
 ) -> Settlement:
     """How to write down a send that ended with `error`, or well; `chance` (0 to 1) is jitter."""
     if error is None:
-        return Settlement(delivery, DeliveryState.SENT, now, message_id=message_id)
+        name = clean(message_id) if message_id else None
+        return Settlement(delivery, DeliveryState.SENT, now, message_id=name)
     reason = shorten(clean(without_secrets(str(error) or repr(error))), 300)
     state, wait = _consequence(delivery.attempts, error)
     if state is not DeliveryState.PENDING:

@@ -317,9 +317,9 @@ async def test_the_next_due_is_the_first_that_is_pending(filled: Storage) -> Non
 async def test_those_waiting_are_counted_up_to_a_number(filled: Storage) -> None:
     for _ in range(2):
         await tell(filled)
-    assert [await filled.deliveries.waiting(most) for most in (1, 3, 4, 100)] == [1, 3, 4, 4]
+    assert [await filled.deliveries.waiting(NOW, most) for most in (1, 3, 4, 100)] == [1, 3, 4, 4]
     await deliver(filled)
-    assert await filled.deliveries.waiting(100) == 0
+    assert await filled.deliveries.waiting(NOW, 100) == 0
 
 
 async def test_the_last_failures_come_first_with_their_reasons(filled: Storage) -> None:
