@@ -175,7 +175,7 @@ async def test_what_was_shown_is_checked_again_when_it_is_stored(filled: Storage
     """Somebody else published the same meanwhile."""
     draft = an_update("renewed")
     shown = await filled.publishing.prepare(draft, TODAY)
-    await publish(filled, an_update("renewed"))
+    await publish(filled, an_update("renewed", certainty="reported"))
     stored = await filled.publishing.publish(draft, TODAY)
     assert shown.quiet is None
     assert stored.quiet is not None

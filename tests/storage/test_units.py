@@ -463,11 +463,13 @@ async def test_closing_waits_for_what_is_under_way(database: Database) -> None:
 
 
 ENDS = """
-import asyncio, sqlite3, sys
+import asyncio, signal, sqlite3, sys
 from sqlalchemy import text
 from storage.store import open_storage
 from storage.trust import trust
 url = "sqlite:///" + sys.argv[1]
+# A shell that starts the tests in the background has its children ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 async def main():
     {}
