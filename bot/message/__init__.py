@@ -65,6 +65,11 @@ def joined(parts: Iterable[Line], by: str = " · ") -> Line:
     return tuple(whole)
 
 
+def present(*lines: Line) -> tuple[Line, ...]:
+    """The lines that say something."""
+    return tuple(words for words in lines if any(words))
+
+
 def plain(words: Line) -> str:
     """A line as bare text, links by their words."""
     return "".join(piece if isinstance(piece, str) else piece.text for piece in words)

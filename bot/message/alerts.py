@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bot.dates import TBA, Change, ReleaseDate
-from bot.message import Action, Line, Link, Message, joined, line
+from bot.message import Action, Line, Link, Message, joined, line, present
 from bot.message.dates import date_line, wording
 from bot.message.facts import (
     claim,
@@ -57,7 +57,7 @@ def alert(news: News) -> Message:
         return _correction(news)
     return Message(
         title=f"{_event(news)} · {_about(news)}",
-        lines=_present((_sentence(news),), _standing(news), provenance(update)),
+        lines=present((_sentence(news),), _standing(news), provenance(update)),
         video=update.value if update.kind in _VIDEOS else None,
         actions=actions(news.show),
     )
@@ -170,7 +170,7 @@ def _retraction(news: News) -> Message:
     source = provenance(update) if update.source.url else ()
     return Message(
         title=f"CORRECTION · {season}: {what} is withdrawn",
-        lines=_present((_reason(update),), _now(news), source),
+        lines=present((_reason(update),), _now(news), source),
         actions=actions(news.show),
     )
 
@@ -187,7 +187,7 @@ def _correction(news: News) -> Message:
     update, wrong = news.update, news.find(news.update.supersedes)
     return Message(
         title=f"CORRECTION · {season_name(news.show, key_of(update))}: {_instead(update, wrong)}",
-        lines=_present((_reason(update),), _standing(news), provenance(update)),
+        lines=present((_reason(update),), _standing(news), provenance(update)),
         video=update.value if update.kind in _VIDEOS else None,
         actions=actions(news.show),
     )
@@ -202,7 +202,3 @@ def _instead(update: Update, wrong: Update | None) -> str:
 
 def _reason(update: Update) -> str:
     return f"Why: {update.reason}" if update.reason else ""
-
-
-def _present(*lines: Line) -> tuple[Line, ...]:
-    return tuple(words for words in lines if any(words))

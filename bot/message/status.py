@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Final
 
-from bot.message import Action, Line, Link, Message, joined, line
+from bot.message import Action, Line, Link, Message, joined, line, present
 from bot.message.dates import ago, date_line, wording
 from bot.message.facts import claim, provenance, sayer, season_name, source_link, where
 from bot.model import Show, Update
@@ -31,12 +31,12 @@ def status(
     then = (Action(verb, f"/{verb.lower()} {show.id}"),)
     if not shown:
         lines = [line("No fact about a coming season is on record."), line(where(show))]
-        return Message(f"{show.title}: nothing confirmed yet", _present(*lines), actions=then)
+        return Message(f"{show.title}: nothing confirmed yet", present(*lines), actions=then)
     first, *others = shown
     lines = _season_lines(show, first, today)
     for state in others:
         lines += [line(headline(show, state, today)), *_season_lines(show, state, today)]
-    return Message(headline(show, first, today), _present(*lines), actions=then)
+    return Message(headline(show, first, today), present(*lines), actions=then)
 
 
 def coming(seasons: Sequence[SeasonState]) -> list[SeasonState]:
@@ -139,7 +139,3 @@ def _trailer(known: Known) -> Line:
 def _age(known: Known, today: dt.date) -> Line:
     last = known.last_confirmed
     return line(f"Last confirmed fact: {ago(last, today)}") if last else ()
-
-
-def _present(*lines: Line) -> tuple[Line, ...]:
-    return tuple(words for words in lines if any(words))
