@@ -22,6 +22,7 @@ from bot.seasons import (
     key_of,
     outdated,
     same_fact,
+    withdrawn,
 )
 from bot.trust import Trust
 
@@ -206,7 +207,12 @@ def _check_retraction(update: Update, context: Context) -> None:
     if target.confirmed and not update.confirmed:
         raise BadRecord("certainty", "a guess cannot take back a confirmed fact.")
     if target not in in_force(context.log):
-        later = next(other.id for other in context.log if other.supersedes == target.id)
+        gone = withdrawn(context.log)
+        later = next(
+            other.id
+            for other in context.log
+            if other.supersedes == target.id and other.id not in gone
+        )
         raise BadRecord("retracts", f"{target.id} was corrected by {later} already; retract that.")
     if not update.reason:
         raise BadRecord("reason", "a retraction says why.")

@@ -57,9 +57,7 @@ class Updates:
         return Logged(Seq(row.seq), _update(row.record)) if row else None
 
     @reads
-    async def latest(
-        self, connection: AsyncConnection, limit: int, only: Sequence[ShowId] | None = None
-    ) -> list[Update]:
+    async def latest(self, connection: AsyncConnection, limit: int) -> list[Update]:
         """The newest confirmed updates, by the day they were announced."""
         statement = (
             select(updates.c.record)
@@ -67,8 +65,6 @@ class Updates:
             .order_by(updates.c.announced.desc(), updates.c.seq.desc())
             .limit(limit)
         )
-        if only is not None:
-            statement = statement.where(updates.c.show_id.in_(only))
         return await _read(connection, statement)
 
     @reads

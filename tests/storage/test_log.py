@@ -506,8 +506,6 @@ async def test_the_latest_are_the_confirmed_ones_by_the_day_they_were_announced(
     found = [update.id for update in await filled.updates.latest(10)]
     assert found == [same_day.id, new.id, old.id]
     assert [update.id for update in await filled.updates.latest(1)] == [same_day.id]
-    assert await filled.updates.latest(10, only=[]) == []
-    assert len(await filled.updates.latest(10, only=[SHOW])) == 3
 
 
 async def test_shows_with_a_date_ahead_are_found_by_its_last_possible_day(storage: Storage) -> None:
