@@ -15,7 +15,8 @@ from bot.config import Settings
 from bot.errors import CliffhangerError, SettingsError, StorageUnusable
 from bot.lock import only_bot
 from bot.model import Clock, Platform
-from bot.outbox import Messenger, Outbox
+from bot.outbox import Outbox
+from bot.outbox.messenger import Messenger
 from bot.platforms.terminal import Front, TerminalMessenger, chat
 from bot.poll import Poll
 from bot.schedule import ClockWatch, Schedule

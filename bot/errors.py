@@ -11,15 +11,20 @@
     │   ├── StorageFull       the disk is full; nothing was written
     │   └── StorageUnusable   not a database, not writable, damaged or of a newer version
     └── DeliveryError         one message did not arrive; named by what follows from it
-        ├── NotSent           surely not sent: try again later
+        ├── NotSent           surely not sent: try again, later each time
+        ├── MustWait          the platform told how long to wait: try again then, uncounted
         ├── MaybeSent         no answer came: it may have arrived
         ├── Refused           refused for good: trying again cannot help
-        └── DestinationLost   nobody can be reached there: suspend it, keep its subscriptions
+        ├── DestinationLost   nobody can be reached there: suspend it, keep its subscriptions
+        ├── DestinationMoved  the chat has another id now: everything of it moves there
+        └── PlatformStopped   nothing can be sent on this platform: stop there, say why
 
 Every text says what happened and what to do next; none holds a secret.
 """
 
+import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 
 class CliffhangerError(Exception):
@@ -86,11 +91,15 @@ class DeliveryError(CliffhangerError):
 
 
 class NotSent(DeliveryError):
-    """Surely not sent; `retry_after` (seconds) is what the platform asked to wait, if it did."""
+    """Surely not sent; a later attempt may succeed."""
 
-    def __init__(self, text: str, retry_after: float | None = None) -> None:
+
+class MustWait(DeliveryError):
+    """Not sent: the platform asks to wait `seconds`. This attempt does not count."""
+
+    def __init__(self, text: str, seconds: float) -> None:
         super().__init__(text)
-        self.retry_after = retry_after
+        self.seconds = seconds
 
 
 class MaybeSent(DeliveryError):
@@ -101,5 +110,37 @@ class Refused(DeliveryError):
     """The platform refused this message for good."""
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """How often, and over how long a time, a loss must be seen before it is believed."""
+
+    times: int
+    over: dt.timedelta
+    every: dt.timedelta
+    """The wait before the destination is tried again."""
+
+
 class DestinationLost(DeliveryError):
-    """Nobody can be reached at this destination for now: blocked, kicked, deleted."""
+    """Nobody can be reached at this destination for now: blocked, kicked, deleted.
+
+    With a `doubt` it may be a passing state: it is believed only when it lasts.
+    """
+
+    def __init__(self, text: str, doubt: Doubt | None = None) -> None:
+        super().__init__(text)
+        self.doubt = doubt
+
+
+class DestinationMoved(DeliveryError):
+    """Not sent: the chat goes on under another id, `chat_id`."""
+
+    def __init__(self, text: str, chat_id: int) -> None:
+        super().__init__(text)
+        self.chat_id = chat_id
+
+
+class PlatformStopped(DeliveryError):
+    """Not sent, and nothing else can be: a token that is not accepted, an account that is frozen.
+
+    Nothing is sent there for a while; the text tells the operator what to do.
+    """

@@ -223,7 +223,8 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and where the answers and the alerts go."""
+    """Who asks, where the alerts go, and whether this person manages that chat."""
 
     destination: Destination
     user_id: int
+    manages: bool = False

@@ -3,16 +3,19 @@
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.model import DeliveryState, Destination, Platform
 from storage.database import Database, insert_or, reads, writes
+from storage.moves import move_chat, resume_row
 from storage.schema import (
-    LANDED,
     deliveries,
     destinations,
+    doubts,
     fanouts,
+    focuses,
+    keyboards,
     on_its_way,
     subscriptions,
     suspensions,
@@ -35,20 +38,22 @@ class Destinations:
 
         What is on its way is left to its own outcome; a destination forgotten meanwhile to itself.
         """
-        known = select(destinations.c.id).where(destinations.c.id == destination_id)
-        if await connection.scalar(known) is None:
-            return
-        values = {"destination_id": destination_id, "reason": reason, "since": now}
-        await connection.execute(insert_or(connection, suspensions).values(values))
-        await connection.execute(
-            update(deliveries)
-            .where(
-                deliveries.c.destination_id == destination_id,
-                deliveries.c.state == DeliveryState.PENDING,
-                ~on_its_way(),
-            )
-            .values(state=DeliveryState.HELD, reason=reason)
-        )
+        await _suspend(connection, destination_id, reason, now)
+
+    @writes
+    async def suspend_chat(
+        self,
+        connection: AsyncConnection,
+        platform: Platform,
+        chat_id: int,
+        reason: str,
+        now: dt.datetime,
+    ) -> int:
+        """Stop sending to a chat and all of its threads; returns how many destinations it has."""
+        known = await _of_chat(connection, platform, chat_id)
+        for destination_id in known:
+            await _suspend(connection, destination_id, reason, now)
+        return len(known)
 
     @writes
     async def resume(
@@ -56,20 +61,65 @@ class Destinations:
     ) -> bool:
         """Send there again, what was held first; false when it was not suspended."""
         destination_id = await find_destination(connection, destination)
-        ended = await connection.execute(
-            delete(suspensions).where(suspensions.c.destination_id == destination_id)
-        )
-        if not ended.rowcount:
-            return False
-        await connection.execute(
-            update(deliveries)
-            .where(
-                deliveries.c.destination_id == destination_id,
-                deliveries.c.state == DeliveryState.HELD,
-            )
-            .values(state=DeliveryState.PENDING, due_at=now, flight=LANDED)
-        )
-        return True
+        return destination_id is not None and await resume_row(connection, destination_id, now)
+
+    @writes
+    async def resume_chat(
+        self, connection: AsyncConnection, platform: Platform, chat_id: int, now: dt.datetime
+    ) -> bool:
+        """Send to a chat and all of its threads again; false when none was suspended."""
+        known = await _of_chat(connection, platform, chat_id)
+        return any([await resume_row(connection, one, now) for one in known])
+
+    @reads
+    async def suspended(self, connection: AsyncConnection, destination: Destination) -> bool:
+        """Whether sending there has stopped for now."""
+        destination_id = await find_destination(connection, destination)
+        held = select(suspensions.c.since).where(suspensions.c.destination_id == destination_id)
+        return await connection.scalar(held) is not None
+
+    @writes
+    async def doubt(
+        self, connection: AsyncConnection, destination_id: int, reason: str, now: dt.datetime
+    ) -> tuple[int, dt.datetime]:
+        """Note that a destination seems lost; returns how often it did, and since when."""
+        mine = doubts.c.destination_id == destination_id
+        row = (await connection.execute(select(doubts).where(mine))).first()
+        if row:
+            again = update(doubts).where(mine).values(times=row.times + 1, reason=reason)
+            await connection.execute(again)
+            return row.times + 1, row.since
+        known = select(destinations.c.id).where(destinations.c.id == destination_id)
+        if await connection.scalar(known) is not None:
+            first = {"destination_id": destination_id, "reason": reason, "since": now, "times": 1}
+            await connection.execute(insert(doubts).values(first))
+        return 1, now
+
+    @writes
+    async def clear_doubt(self, connection: AsyncConnection, destination_id: int) -> None:
+        """Something arrived there: it is not lost."""
+        await connection.execute(delete(doubts).where(doubts.c.destination_id == destination_id))
+
+    @reads
+    async def doubted(self, connection: AsyncConnection) -> set[int]:
+        """The destinations that seem lost."""
+        return set(await connection.scalars(select(doubts.c.destination_id)))
+
+    @writes
+    async def move(
+        self,
+        connection: AsyncConnection,
+        platform: Platform,
+        old: int,
+        new: int,
+        now: dt.datetime,
+    ) -> None:
+        """The chat `old` goes on as `new`: everything of it moves there, thread by thread.
+
+        Where the new one is known already the two become one; nothing is sent twice to it, and
+        what is on its way stays behind until its outcome is known. Doing it again moves the rest.
+        """
+        await move_chat(connection, platform, old, new, now)
 
     @writes
     async def wish(
@@ -132,19 +182,61 @@ class Destinations:
     @writes
     async def forget(self, connection: AsyncConnection, destination: Destination) -> int:
         """Delete everything about a destination; returns how many subscriptions there were."""
+        await _forget_conversations(connection, destination)
         found = await find_destination(connection, destination)
+        if found is None:
+            return 0
         followed = await connection.execute(
             delete(subscriptions).where(subscriptions.c.destination_id == found)
         )
-        mine = select(deliveries.c.update_seq).where(deliveries.c.destination_id == found)
-        # The deliveries go with the destination; the number created keeps adding up without them.
-        await connection.execute(
-            update(fanouts)
-            .where(fanouts.c.update_seq.in_(mine))
-            .values(created=fanouts.c.created - 1)
-        )
-        await connection.execute(delete(destinations).where(destinations.c.id == found))
+        # What this chat left behind when it got its id goes with it.
+        former = select(destinations.c.id).where(destinations.c.moved_to == found)
+        rows = [found, *await connection.scalars(former)]
+        for one in rows:
+            mine = select(deliveries.c.update_seq).where(deliveries.c.destination_id == one)
+            # The deliveries go too; the number created keeps adding up without them.
+            await connection.execute(
+                update(fanouts)
+                .where(fanouts.c.update_seq.in_(mine))
+                .values(created=fanouts.c.created - 1)
+            )
+        await connection.execute(delete(destinations).where(destinations.c.id.in_(rows)))
         return followed.rowcount
+
+
+async def _of_chat(connection: AsyncConnection, platform: Platform, chat_id: int) -> list[int]:
+    of_chat = (destinations.c.platform == platform, destinations.c.chat_id == chat_id)
+    return list(await connection.scalars(select(destinations.c.id).where(*of_chat)))
+
+
+async def _suspend(
+    connection: AsyncConnection, destination_id: int, reason: str, now: dt.datetime
+) -> None:
+    known = select(destinations.c.id).where(destinations.c.id == destination_id)
+    if await connection.scalar(known) is None:
+        return
+    values = {"destination_id": destination_id, "reason": reason, "since": now}
+    await connection.execute(insert_or(connection, suspensions).values(values))
+    await connection.execute(delete(doubts).where(doubts.c.destination_id == destination_id))
+    await connection.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.destination_id == destination_id,
+            deliveries.c.state == DeliveryState.PENDING,
+            ~on_its_way(),
+        )
+        .values(state=DeliveryState.HELD, reason=reason)
+    )
+
+
+async def _forget_conversations(connection: AsyncConnection, destination: Destination) -> None:
+    """Delete what is kept of the conversations in the chat, or about it."""
+    for table in (keyboards, focuses):
+        about = or_(
+            table.c.chat_id == destination.chat_id, table.c.for_chat_id == destination.chat_id
+        )
+        here = table.c.platform == destination.platform
+        await connection.execute(delete(table).where(here, about))
 
 
 async def find_destination(connection: AsyncConnection, destination: Destination) -> int | None:

@@ -206,18 +206,19 @@ class _Steps:
 
 
 def _steps(audience: Select[Any], state: ColumnElement[Any]) -> _Steps:
-    """The statements for an audience (destination ids, in any order), and the first state."""
-    (destination,) = audience.selected_columns
+    """The statements for an audience (destinations with lanes), and the first state."""
+    destination, _ = audience.selected_columns
     after = audience.where(destination > bindparam("mark", type_=WholeNumber))
-    ahead = after.order_by(destination).limit(bindparam("chunk")).subquery()
+    ahead = after.with_only_columns(destination).order_by(destination).limit(bindparam("chunk"))
     rows = after.where(destination <= bindparam("upper", type_=WholeNumber)).add_columns(
         bindparam("seq", type_=WholeNumber),
         state,
         bindparam("due", type_=deliveries.c.due_at.type),
     )
-    columns = ("destination_id", "update_seq", "state", "due_at")
+    columns = ("destination_id", "lane", "update_seq", "state", "due_at")
+    next_ones = ahead.subquery()
     return _Steps(
-        select(func.max(ahead.c.destination_id), func.count()).select_from(ahead),
+        select(func.max(next_ones.c.destination_id), func.count()).select_from(next_ones),
         insert(deliveries).from_select(columns, rows),
     )
 
@@ -226,7 +227,7 @@ _PENDING: Final[ColumnElement[str]] = literal_column(f"'{DeliveryState.PENDING}'
 _HELD: Final[ColumnElement[str]] = literal_column(f"'{DeliveryState.HELD}'")
 _FOLLOWERS: Final = _steps(
     # Who followed the show, for this kind of news, when the update was published.
-    select(subscriptions.c.destination_id).where(
+    select(subscriptions.c.destination_id, subscriptions.c.lane).where(
         subscriptions.c.show_id == bindparam("show"),
         subscriptions.c.since_seq < bindparam("seq", type_=WholeNumber),
         *reachable_and_wants(bindparam("wanted", type_=WholeNumber)),
@@ -235,7 +236,7 @@ _FOLLOWERS: Final = _steps(
 )
 _TOLD_OF: Final = _steps(
     # Who got the update that is taken back, or may have got it.
-    select(deliveries.c.destination_id).where(
+    select(deliveries.c.destination_id, deliveries.c.lane).where(
         deliveries.c.update_seq == bindparam("taken_back"), was_sent()
     ),
     case(

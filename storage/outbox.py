@@ -3,10 +3,11 @@
 import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    Select,
     and_,
     bindparam,
     case,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.model import Delivery, DeliveryState, Destination, Seq
+from bot.model import Delivery, DeliveryState, Destination, Platform, Seq
 from storage.database import Database, WholeNumber, reads, writes
 from storage.destinations import to_destination
 from storage.schema import (
@@ -39,6 +40,12 @@ UNSUBSCRIBED: Final = "unsubscribed before it was sent"
 _REACHED: Final = (DeliveryState.SENT, DeliveryState.UNCERTAIN)
 _PENDING: Final = deliveries.c.state == DeliveryState.PENDING
 _TAKE_OFF: Final = deliveries.c.flight.bitwise_or(Flight.OPEN)
+_NEXT_DUE: Final = (
+    select(deliveries.c.due_at)
+    .where(_PENDING, deliveries.c.lane == bindparam("lane", type_=deliveries.c.lane.type))
+    .order_by(deliveries.c.due_at)
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,8 @@ class Settlement:
     message_id: str | None = None
     reason: str | None = None
     maybe_sent: bool = False
+    counted: bool = True
+    """Whether this attempt counts towards those after which a delivery is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +97,15 @@ class Deliveries:
         lease: dt.timedelta,
         limit: int,
         busy: Collection[int] = (),
+        platform: Platform | None = None,
     ) -> list[Parcel]:
         """Take what is due for at most `limit` destinations, everything due for one together.
 
         A claimed row is due again when its lease ends: should this process die, another takes it.
-        `busy` are destinations to leave alone because something is on its way to them.
+        `busy` are destinations to leave alone because something is on its way to them; with a
+        `platform` only its destinations are served.
         """
-        due = select(deliveries.c.destination_id).where(_PENDING, deliveries.c.due_at <= now)
+        due = select(deliveries.c.destination_id).where(*_due(now, platform))
         heads = due.where(deliveries.c.destination_id.not_in(busy)) if busy else due
         ordered = heads.order_by(deliveries.c.due_at, deliveries.c.destination_id).limit(limit)
         chosen = set(await connection.scalars(ordered))
@@ -157,16 +168,26 @@ class Deliveries:
         await _no_later_than(connection, now)
 
     @reads
-    async def next_due(self, connection: AsyncConnection) -> dt.datetime | None:
-        """When the next delivery is due."""
-        statement = select(deliveries.c.due_at).where(_PENDING).order_by(deliveries.c.due_at)
-        row = (await connection.execute(statement.limit(1))).first()
-        return row.due_at if row else None
+    async def next_due(
+        self, connection: AsyncConnection, platform: Platform | None = None
+    ) -> dt.datetime | None:
+        """When the next delivery is due, on one platform or on any."""
+        found = []
+        for lane in [platform] if platform else Platform:
+            row = (await connection.execute(_NEXT_DUE, {"lane": lane})).first()
+            found += [row.due_at] if row else []
+        return min(found, default=None)
 
     @reads
-    async def waiting(self, connection: AsyncConnection, now: dt.datetime, most: int) -> int:
+    async def waiting(
+        self,
+        connection: AsyncConnection,
+        now: dt.datetime,
+        most: int,
+        platform: Platform | None = None,
+    ) -> int:
         """How many deliveries are due, counted up to `most`; those that wait are not."""
-        due = select(deliveries.c.update_seq).where(_PENDING, deliveries.c.due_at <= now)
+        due = select(deliveries.c.update_seq).where(*_due(now, platform))
         some = due.limit(most).subquery()
         return (await connection.execute(select(func.count()).select_from(some))).scalar_one()
 
@@ -242,6 +263,11 @@ async def _no_later_than(connection: AsyncConnection, now: dt.datetime) -> None:
         await connection.execute(update(table).where(waiting, beyond).values(due_at=now))
 
 
+def _due(now: dt.datetime, platform: Platform | None) -> tuple[ColumnElement[bool], ...]:
+    lane = (deliveries.c.lane == platform,) if platform else ()
+    return _PENDING, deliveries.c.due_at <= now, *lane
+
+
 def _unwanted() -> ColumnElement[bool]:
     """The condition that a delivery is news for a chat that has unsubscribed since.
 
@@ -264,12 +290,20 @@ def was_sent() -> ColumnElement[bool]:
 async def _parcels(connection: AsyncConnection, claimed: list[Delivery]) -> list[Parcel]:
     """The claimed deliveries by destination, those due longest first."""
     ids = {delivery.destination_id for delivery in claimed}
-    rows = await connection.execute(select(destinations).where(destinations.c.id.in_(ids)))
+    rows = await connection.execute(_addresses().where(destinations.c.id.in_(ids)))
     where = {row.id: to_destination(row.platform, row.chat_id, row.thread_id) for row in rows}
     parcels: dict[int, list[Delivery]] = {}
     for delivery in sorted(claimed, key=lambda one: (one.seq, one.destination_id)):
         parcels.setdefault(delivery.destination_id, []).append(delivery)
     return [Parcel(to, where[to], tuple(due)) for to, due in parcels.items()]
+
+
+def _addresses() -> Select[Any]:
+    """Where destinations are now: those that have moved, at their new chat."""
+    now = destinations.alias()
+    there = func.coalesce(destinations.c.moved_to, destinations.c.id) == now.c.id
+    columns = (destinations.c.id, now.c.platform, now.c.chat_id, now.c.thread_id)
+    return select(*columns).join(now, there)
 
 
 _NEW_STATE: Final = bindparam("new_state", type_=deliveries.c.state.type)
@@ -296,6 +330,7 @@ _SETTLE: Final = (
         due_at=func.coalesce(bindparam("new_due", type_=deliveries.c.due_at.type),
                              deliveries.c.due_at),
         flight=LANDED.bitwise_or(bindparam("new_flight")),
+        attempts=deliveries.c.attempts - bindparam("uncounted", type_=WholeNumber),
         message_id=bindparam("new_message_id"),
         reason=bindparam("new_reason"),
         settled_at=_AT,
@@ -310,6 +345,7 @@ def _settled(one: Settlement) -> dict[str, object]:
         "new_state": one.state,
         "new_due": one.due_at,
         "new_flight": Flight.LOST if one.maybe_sent else Flight.GROUNDED,
+        "uncounted": 0 if one.counted else 1,
         "new_message_id": one.message_id,
         "new_reason": one.reason,
         "at": one.at,

@@ -4,9 +4,12 @@ shows ─┬─ titles              every title a show is known by, for the sear
        └─ updates             the log: append-only, `seq` is the order of publication
 destinations ─┬─ subscriptions    destination × show, with the kinds it wants
               ├─ suspensions      destinations that cannot be reached for now, and why
+              ├─ doubts           destinations that perhaps cannot be reached, not believed yet
               ├─ wishes           titles asked for that the catalogue lacks
               └─ deliveries       the outbox: destination × update, unique
 fanouts                       one job per pushed update, and how far it is expanded
+keyboards                     the buttons below an answer, and what each of them does
+focuses                       the chat that a direct chat speaks for
 counters                      the last `seq`, the poll's cursor, the catalogue's version
 """
 
@@ -70,6 +73,27 @@ class KindSet(TypeDecorator[Kinds]):
     def process_result_value(self, value: Any, dialect: Dialect) -> Kinds | None:
         """From bits."""
         return None if value is None else frozenset(k for k, bit in _BITS.items() if value & bit)
+
+
+_LANES: Final = {Platform.TERMINAL: 0, Platform.DISCORD: 1, Platform.TELEGRAM: 2}
+
+
+class Lane(TypeDecorator[Platform]):
+    """A platform as a small number: every delivery has one, so that each platform's are found."""
+
+    impl = WholeNumber
+    cache_ok = True
+
+    def process_bind_param(self, value: Platform | None, dialect: Dialect) -> int | None:
+        """To its number."""
+        return None if value is None else _LANES[value]
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Platform | None:
+        """From its number."""
+        return None if value is None else _PLATFORMS[value]
+
+
+_PLATFORMS: Final = {number: platform for platform, number in _LANES.items()}
 
 
 class Flight(IntFlag):
@@ -165,7 +189,10 @@ destinations: Final = Table(
     Column("platform", Text, _one_of("platform", Platform), nullable=False),
     Column("chat_id", WholeNumber, nullable=False),
     Column("thread_id", WholeNumber, nullable=False, server_default=text("0")),
+    # The chat got another id that was known already: what was on its way stays here until it ends.
+    Column("moved_to", WholeNumber),
     UniqueConstraint("platform", "chat_id", "thread_id"),
+    partial_index("ix_destinations_moved", "moved_to", where="moved_to IS NOT NULL"),
     **NEVER_REUSED,
 )
 
@@ -184,6 +211,22 @@ suspensions: Final = Table(
     **STRICT,
 )
 
+doubts: Final = Table(
+    "doubts",
+    metadata,
+    Column(
+        "destination_id",
+        WholeNumber,
+        ForeignKey("destinations.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("reason", Text, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("times", WholeNumber, nullable=False),
+    **STRICT,
+)
+
 subscriptions: Final = Table(
     "subscriptions",
     metadata,
@@ -197,6 +240,8 @@ subscriptions: Final = Table(
     Column("kinds", KindSet, _within("kinds", 1, 15), nullable=False),
     # Only updates after this one are news to the subscriber: no backlog, whenever it is expanded.
     Column("since_seq", WholeNumber, nullable=False),
+    # The destination's platform again: a fan-out copies it without looking it up.
+    Column("lane", Lane, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("show_id", "destination_id"),
     Index("ix_subscriptions_destination", "destination_id", "show_id"),
     **CLUSTERED,
@@ -263,8 +308,37 @@ deliveries: Final = Table(
     Column("message_id", Text),
     Column("reason", Text),
     Column("settled_at", Moment),
+    Column("lane", Lane, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("destination_id", "update_seq"),
-    partial_index("ix_deliveries_due", "due_at", where="state = 'pending'"),
+    partial_index("ix_deliveries_due", "lane", "due_at", where="state = 'pending'"),
+    **CLUSTERED,
+)
+
+keyboards: Final = Table(
+    "keyboards",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("platform", Text, _one_of("platform", Platform), nullable=False),
+    # Where the message stands; what its buttons do is done for the second chat and thread.
+    Column("chat_id", WholeNumber, nullable=False),
+    Column("message_id", Text),
+    Column("for_chat_id", WholeNumber, nullable=False),
+    Column("for_thread_id", WholeNumber, nullable=False),
+    Column("user_id", WholeNumber, nullable=False),
+    Column("commands", Text, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Index("ix_keyboards_made", "made_at"),
+    Index("ix_keyboards_for", "platform", "for_chat_id"),
+    **STRICT,
+)
+
+focuses: Final = Table(
+    "focuses",
+    metadata,
+    Column("platform", Text, _one_of("platform", Platform), nullable=False),
+    Column("chat_id", WholeNumber, nullable=False),
+    Column("for_chat_id", WholeNumber, nullable=False),
+    PrimaryKeyConstraint("platform", "chat_id"),
     **CLUSTERED,
 )
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 
 from bot.trust import Trust
+from storage.conversations import Conversations
 from storage.database import Database
 from storage.destinations import Destinations
 from storage.fanouts import Fanouts
@@ -27,6 +28,7 @@ class Storage:
         self.subscriptions = Subscriptions(database)
         self.fanouts = Fanouts(database)
         self.deliveries = Deliveries(database)
+        self.conversations = Conversations(database)
 
 
 @asynccontextmanager

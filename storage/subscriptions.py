@@ -49,6 +49,7 @@ class Subscriptions:
                 destination_id=destination_id,
                 kinds=subscription.kinds,
                 since_seq=last,
+                lane=subscription.destination.platform,
             )
         )
         return Outcome.ADDED if stored is None else Outcome.CHANGED

@@ -6,9 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import DestinationLost, MaybeSent, NotSent, Refused
+from bot.errors import (
+    DestinationLost,
+    DestinationMoved,
+    Doubt,
+    MaybeSent,
+    MustWait,
+    NotSent,
+    PlatformStopped,
+    Refused,
+)
 from bot.model import ALL_KINDS, Delivery, DeliveryState, Seq, ShowId, UpdateKind
-from bot.outbox.consequences import MAYBE_WAITS, WAITS, expired, jittered, settlement
+from bot.outbox.consequences import (
+    MAYBE_WAITS,
+    WAITS,
+    believed,
+    expired,
+    jittered,
+    put_off,
+    settlement,
+)
 from bot.poll import decide
 from bot.text import clean
 from storage.fanouts import Job, Unread
@@ -105,9 +122,50 @@ def test_jitter_uses_the_whole_range() -> None:
     assert [jittered(ten, chance).total_seconds() for chance in (0, 0.5, 1)] == [8, 10, 12]
 
 
-@pytest.mark.parametrize(("asked", "due"), [(3600, 3600), (1, 5), (0, 5), (None, 5)])
-def test_a_wait_the_platform_asks_for_is_kept(asked: float | None, due: float) -> None:
-    assert wait(NotSent("slow down", retry_after=asked), 1) == due
+@pytest.mark.parametrize("asked", [0, 1, 40, 10_072])
+def test_a_wait_the_platform_asks_for_is_kept_and_the_attempt_does_not_count(asked: float) -> None:
+    for attempts in (1, 20, 1000):
+        error = MustWait("slow down", asked)
+        assert asked <= wait(error, attempts, chance=0) <= wait(error, attempts, chance=1)
+        assert wait(error, attempts, chance=1) <= 1.1 * asked
+        assert not settled(error, attempts).counted
+
+
+@pytest.mark.parametrize("error", [DestinationMoved("upgraded", -100), PlatformStopped("token")])
+def test_what_says_nothing_about_the_delivery_leaves_it_due_and_uncounted(error: Exception) -> None:
+    for attempts in (1, 20, 1000):
+        outcome = settled(error, attempts)
+        assert (outcome.state, outcome.due_at) == (DeliveryState.PENDING, NOW)
+        assert not outcome.counted
+
+
+@pytest.mark.parametrize(
+    ("times", "hours", "lost"),
+    [(1, 0, False), (3, 0, False), (2, 48, False), (3, 23.9, False), (3, 24, True), (9, 99, True)],
+)
+def test_a_loss_in_doubt_is_believed_when_it_was_seen_often_and_long_enough(
+    times: int, hours: float, lost: bool
+) -> None:
+    doubt = Doubt(times=3, over=dt.timedelta(hours=24), every=dt.timedelta(hours=12))
+    assert believed(doubt, times, dt.timedelta(hours=hours)) is lost
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "due"),
+    [
+        (NotSent("offline"), DeliveryState.PENDING, 5),
+        (MustWait("slow down", 60), DeliveryState.PENDING, 63),
+        (Refused("too long"), DeliveryState.PENDING, 0),
+        (DestinationLost("blocked"), DeliveryState.HELD, 0),
+    ],
+)
+def test_what_comes_later_in_the_log_waits_for_what_comes_earlier(
+    error: Exception, state: DeliveryState, due: float
+) -> None:
+    later = Delivery(Seq(8), 3, 1)
+    outcome = put_off(later, settled(error))
+    assert (outcome.delivery, outcome.state) == (later, state)
+    assert outcome.due_at == NOW + dt.timedelta(seconds=due)
 
 
 def test_a_reason_is_kept_clean_and_short() -> None:

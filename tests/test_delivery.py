@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bot.app import Engine
-from bot.errors import DestinationLost, MaybeSent, NotSent, Refused, StorageFull
+from bot.errors import DestinationLost, MaybeSent, MustWait, NotSent, Refused, StorageFull
 from bot.model import (
     ALL_KINDS,
     Delivery,
@@ -21,7 +21,7 @@ from bot.model import (
     Update,
     UpdateKind,
 )
-from bot.outbox import IN_FLIGHT
+from bot.outbox.lane import IN_FLIGHT
 from bot.outbox.settler import Settler
 from storage.outbox import Deliveries, Settlement
 from storage.store import Storage
@@ -145,12 +145,12 @@ async def test_a_failed_send_is_tried_again_after_a_wait_and_not_before(world: W
 async def test_the_wait_a_platform_asks_for_is_kept(world: World) -> None:
     await world.follow()
     await world.publish(an_update("renewed"))
-    world.chat.faults = [NotSent("too many requests", retry_after=600)]
+    world.chat.faults = [MustWait("too many requests", 600)]
     await world.deliver()
     world.clock.pass_by(seconds=599)
     await world.deliver()
     assert world.chat.attempts == 1
-    world.clock.pass_by(seconds=1)
+    world.clock.pass_by(seconds=61)
     await world.deliver()
     assert world.chat.attempts == 2
 
@@ -376,8 +376,8 @@ async def test_a_clock_set_back_delays_nothing(world: World) -> None:
 async def test_many_updates_at_once_are_not_all_expanded_before_the_first_message(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.outbox.CHUNK", 10)
-    monkeypatch.setattr("bot.outbox.LOW_WATER", 10)
+    monkeypatch.setattr("bot.outbox.expander.CHUNK", 10)
+    monkeypatch.setattr("bot.outbox.expander.LOW_WATER", 10)
     for chat in range(1, 41):
         await world.follow(Destination(Platform.TELEGRAM, chat))
     for season in range(3, 23):
@@ -395,7 +395,7 @@ async def test_many_updates_at_once_are_not_all_expanded_before_the_first_messag
 async def test_chats_that_wait_for_a_retry_hold_up_no_news(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.outbox.LOW_WATER", 3)
+    monkeypatch.setattr("bot.outbox.expander.LOW_WATER", 3)
     for chat in range(1, 6):
         await world.follow(Destination(Platform.TELEGRAM, chat))
     await world.publish(an_update("renewed"))

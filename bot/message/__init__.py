@@ -38,17 +38,28 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """A text that is handed over as a file; platforms without files print it."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One thing the bot says.
 
     `title` comes first and is enough for a push preview; `video` is an address that plays where
-    the platform shows it bare; `actions` are offered below.
+    the platform shows it bare; `actions` are offered below. `choices` are buttons for what the
+    words tell how to write: platforms without buttons leave them out.
     """
 
     title: str
     lines: tuple[Line, ...] = ()
     video: str | None = None
     actions: tuple[Action, ...] = ()
+    choices: tuple[Action, ...] = ()
+    document: Document | None = None
 
 
 def line(*pieces: Piece | None) -> Line:

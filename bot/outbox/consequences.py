@@ -3,7 +3,16 @@
 import datetime as dt
 from typing import Final
 
-from bot.errors import DestinationLost, MaybeSent, NotSent, Refused
+from bot.errors import (
+    DestinationLost,
+    DestinationMoved,
+    Doubt,
+    MaybeSent,
+    MustWait,
+    NotSent,
+    PlatformStopped,
+    Refused,
+)
 from bot.model import Delivery, DeliveryState
 from bot.text import clean, shorten, without_secrets
 from storage.outbox import Settlement
@@ -16,6 +25,9 @@ WAITS: Final = tuple(
 
 MAYBE_WAITS: Final = (60 * _SECOND, 600 * _SECOND)
 """The waits after attempts that may have arrived: after the third it is `uncertain`."""
+
+_UNCOUNTED: Final = (MustWait, DestinationMoved, PlatformStopped)
+"""What says nothing about the delivery itself: it comes back, however often."""
 
 JITTER: Final = 0.2
 MOST_TRIES: Final = 20
@@ -38,10 +50,25 @@ def settlement(
     if state is not DeliveryState.PENDING:
         held = state is DeliveryState.HELD
         return Settlement(delivery, state, now, due_at=now if held else None, reason=reason)
-    asked = (getattr(error, "retry_after", None) or 0) * _SECOND
-    due_at = now + max(jittered(wait, chance), asked)
+    counted = not isinstance(error, _UNCOUNTED)
     maybe = isinstance(error, MaybeSent)
-    return Settlement(delivery, state, now, due_at=due_at, reason=reason, maybe_sent=maybe)
+    due_at = now + (jittered(wait, chance) if counted else _asked(error, chance))
+    return Settlement(
+        delivery, state, now, due_at=due_at, reason=reason, maybe_sent=maybe, counted=counted
+    )
+
+
+def put_off(delivery: Delivery, before: Settlement) -> Settlement:
+    """How to write down a delivery that was not tried, because the one before it did not go out."""
+    due_at = before.due_at if before.state is DeliveryState.PENDING else before.at
+    if before.state is DeliveryState.HELD:
+        return Settlement(delivery, before.state, before.at, due_at, reason=before.reason)
+    return Settlement(delivery, DeliveryState.PENDING, before.at, due_at, counted=False)
+
+
+def believed(doubt: Doubt, times: int, seen_for: dt.timedelta) -> bool:
+    """Whether a destination that seemed lost so often, for so long, is taken for lost."""
+    return times >= doubt.times and seen_for >= doubt.over
 
 
 def expired(delivery: Delivery, reason: str, now: dt.datetime) -> Settlement:
@@ -54,12 +81,20 @@ def jittered(wait: dt.timedelta, chance: float) -> dt.timedelta:
     return wait * (1 + JITTER * (2 * chance - 1))
 
 
+def _asked(error: Exception, chance: float) -> dt.timedelta:
+    """The wait that was asked for, and up to a tenth more, so that not all come back at once."""
+    asked = error.seconds * _SECOND if isinstance(error, MustWait) else 0 * _SECOND
+    return asked * (1 + chance / 10)
+
+
 def _consequence(attempts: int, error: Exception) -> tuple[DeliveryState, dt.timedelta]:
     """The state after this many attempts, and how long to wait where it is pending."""
     if isinstance(error, Refused):
         return DeliveryState.FAILED, _SECOND
     if isinstance(error, DestinationLost):
         return DeliveryState.HELD, _SECOND
+    if isinstance(error, _UNCOUNTED):
+        return DeliveryState.PENDING, 0 * _SECOND
     if isinstance(error, MaybeSent):
         return _next_try(attempts, MAYBE_WAITS, len(MAYBE_WAITS) + 1, DeliveryState.UNCERTAIN)
     most = MOST_TRIES if isinstance(error, NotSent) else MOST_UNKNOWN

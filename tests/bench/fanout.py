@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from bot.model import Destination, Platform, Seq, Subscription
-from bot.outbox import CHUNK
+from bot.outbox.expander import CHUNK
 from bot.poll import Poll
 from storage.store import Storage
 from tests.bench.measure import percentile

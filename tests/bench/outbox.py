@@ -12,6 +12,7 @@ import psutil
 from bot.app import Engine
 from bot.message import Message
 from bot.model import Destination, Platform
+from bot.outbox.messenger import Notice
 from bot.poll import Poll
 from tests.bench.measure import percentile
 from tests.bench.stores import NOW, a_store, fill_subscriptions, published
@@ -32,7 +33,10 @@ class _Sink:
         self.first = asyncio.Event()
         self.first_at = 0.0
 
-    async def send(self, _destination: Destination, _messages: Sequence[Message]) -> str | None:
+    def fitting(self, messages: Sequence[Message]) -> int:
+        return len(messages)
+
+    async def send(self, _destination: Destination, _notices: Sequence[Notice]) -> str | None:
         if not self.count:
             self.first_at = time.perf_counter()
             self.first.set()

@@ -61,8 +61,8 @@ def fill_subscriptions(path: Path, count: int) -> None:
             (count,),
         )
         connection.execute(
-            "INSERT INTO subscriptions (show_id, destination_id, kinds, since_seq) "
-            "SELECT ?, id, 15, 0 FROM destinations",
+            "INSERT INTO subscriptions (show_id, destination_id, kinds, since_seq, lane) "
+            "SELECT ?, id, 15, 0, 2 FROM destinations",
             (SHOW,),
         )
         connection.execute("COMMIT")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bot.message import Message
 from bot.model import Destination
+from bot.outbox.messenger import Notice
 
 
 @dataclass
@@ -15,6 +16,7 @@ class FakeMessenger:
     faults: list[BaseException | None] = field(default_factory=list)
     accepted: list[tuple[Destination, tuple[Message, ...]]] = field(default_factory=list)
     attempts: int = 0
+    room: int = 1000
     most_at_once: int = 0
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -23,7 +25,11 @@ class FakeMessenger:
     def __post_init__(self) -> None:
         self.gate.set()
 
-    async def send(self, destination: Destination, messages: Sequence[Message]) -> str | None:
+    def fitting(self, messages: Sequence[Message]) -> int:
+        """As many as `room` says; all of them by default."""
+        return min(len(messages), self.room)
+
+    async def send(self, destination: Destination, notices: Sequence[Notice]) -> str | None:
         """Accept or fail, as scripted."""
         self.attempts += 1
         self._now += 1
@@ -37,7 +43,7 @@ class FakeMessenger:
                 raise fault
         finally:
             self._now -= 1
-        self.accepted.append((destination, tuple(messages)))
+        self.accepted.append((destination, tuple(notice.message for notice in notices)))
         return f"message-{len(self.accepted)}"
 
     def titles(self, destination: Destination | None = None) -> list[str]:

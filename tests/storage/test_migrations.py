@@ -117,7 +117,9 @@ def reflected(connection: Connection) -> dict[str, dict[str, Any]]:
     }
 
 
-CLUSTERED = {"counters", "shows", "titles", "subscriptions", "wishes", "deliveries"}
+CLUSTERED = {
+    "counters", "deliveries", "focuses", "shows", "subscriptions", "titles", "wishes"
+}  # fmt: skip
 
 
 async def test_sqlite_enforces_types_and_clusters_the_big_tables(sqlite_url: str) -> None:
@@ -144,17 +146,19 @@ async def test_only_due_and_open_rows_are_indexed(storage: Storage) -> None:
         for (words,) in await sql(storage, listed)
         if (match := re.search(r"INDEX (\w+) .* WHERE ", words))
     }
-    assert partial == {"ix_deliveries_due", "ix_fanouts_open", "ix_updates_until"}
+    assert partial == {
+        "ix_deliveries_due", "ix_destinations_moved", "ix_fanouts_open", "ix_updates_until"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "statement",
     [
         "INSERT INTO destinations (platform, chat_id) VALUES ('pigeon', 1)",
-        "INSERT INTO subscriptions VALUES ('all-of-us-are-dead', 1, 16, 0)",
-        "INSERT INTO subscriptions VALUES ('all-of-us-are-dead', 1, 0, 0)",
-        "INSERT INTO subscriptions VALUES ('no-such-show', 1, 1, 0)",
-        "INSERT INTO subscriptions VALUES ('all-of-us-are-dead', 99, 1, 0)",
+        "INSERT INTO subscriptions VALUES ('all-of-us-are-dead', 1, 16, 0, 2)",
+        "INSERT INTO subscriptions VALUES ('all-of-us-are-dead', 1, 0, 0, 2)",
+        "INSERT INTO subscriptions VALUES ('no-such-show', 1, 1, 0, 2)",
+        "INSERT INTO subscriptions VALUES ('all-of-us-are-dead', 99, 1, 0, 2)",
         "INSERT INTO destinations (platform, chat_id) VALUES ('telegram', 7)",
         "INSERT INTO fanouts (update_seq, show_id, kinds, due_at) VALUES (9, 'x', 1, 1)",
         "INSERT INTO counters VALUES ('name', 'text')",
@@ -313,8 +317,8 @@ async def test_a_place_that_cannot_be_written_is_named_with_what_to_do(
 STEP = '''
 """A step of tomorrow."""
 from alembic import op
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 def upgrade() -> None:
     op.execute("CREATE TABLE seasons (number INTEGER)")
     op.execute("UPDATE shows SET title = 'changed'")
@@ -324,12 +328,12 @@ def upgrade() -> None:
 
 @pytest.fixture
 def tomorrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The steps of a next version, for which a test writes `0002_next.py`."""
+    """The steps of a next version, for which a test writes `0003_next.py`."""
     steps = tmp_path / "tomorrow"
     shutil.copytree(ROOT / "storage" / "migrations", steps)
     monkeypatch.setattr(upgrade, "_STEPS", steps)
-    monkeypatch.setattr(upgrade, "HEAD", "0002")
-    return steps / "versions" / "0002_next.py"
+    monkeypatch.setattr(upgrade, "HEAD", "0003")
+    return steps / "versions" / "0003_next.py"
 
 
 async def old_database(url: str) -> None:
@@ -349,7 +353,7 @@ async def test_an_older_database_gets_the_missing_steps_and_keeps_its_rows(
 ) -> None:
     tomorrow.write_text(STEP.format(then=""))
     async with open_storage(f"sqlite:///{yesterdays_file}", trust()) as storage:
-        assert await upgrade.current_version(storage.database) == "0002"
+        assert await upgrade.current_version(storage.database) == "0003"
         assert await sql(storage, "SELECT title FROM shows") == [("changed",)]
         assert await sql(storage, "SELECT count(*) FROM seasons") == [(0,)]
 
@@ -364,11 +368,11 @@ async def test_before_a_step_a_checked_private_copy_is_made_and_told(
     (copy,) = backups(yesterdays_file)
     assert copy.stat().st_mode & 0o777 == 0o600
     assert told == [
-        "Copying the database before it goes from version 0001 to 0002",
-        "Bringing the database to version 0002",
+        "Copying the database before it goes from version 0002 to 0003",
+        "Bringing the database to version 0003",
     ]
     check_file(copy)
-    assert rows(copy, "SELECT version_num FROM alembic_version") == [("0001",)]
+    assert rows(copy, "SELECT version_num FROM alembic_version") == [("0002",)]
     assert rows(copy, "SELECT title FROM shows") == [(a_show().title,)]
 
 
@@ -391,7 +395,7 @@ async def test_a_step_that_is_killed_leaves_the_old_state(
     script = (
         "import asyncio, pathlib, sys; from storage import upgrade\n"
         "import tests.storage.test_migrations as m\n"
-        "upgrade._STEPS = pathlib.Path(sys.argv[2]); upgrade.HEAD = '0002'\n"
+        "upgrade._STEPS = pathlib.Path(sys.argv[2]); upgrade.HEAD = '0003'\n"
         "asyncio.run(m.open_and_close(sys.argv[1]))"
     )
     where = [f"sqlite:///{yesterdays_file}", str(tomorrow.parent.parent)]
@@ -448,6 +452,6 @@ async def test_the_check_names_the_command_for_an_older_database(
 ) -> None:
     tomorrow.write_text(STEP.format(then=""))
     database = Database(f"sqlite:///{yesterdays_file}")
-    with pytest.raises(StorageUnusable, match=r"version 0001; `cliffhanger db upgrade` .* 0002"):
+    with pytest.raises(StorageUnusable, match=r"version 0002; `cliffhanger db upgrade` .* 0003"):
         await upgrade.check(database)
     await database.close()

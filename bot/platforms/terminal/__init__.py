@@ -17,12 +17,13 @@ from bot.commands.parse import parse
 from bot.errors import NotSent, StorageError, UserError
 from bot.message import Message, answers
 from bot.model import Caller, Destination, Platform
+from bot.outbox.messenger import Notice
 from bot.platforms.terminal.plain import PlainFront
 
 log = structlog.get_logger()
 
 HERE: Final = Destination(Platform.TERMINAL, 0)
-ME: Final = Caller(HERE, 0)
+ME: Final = Caller(HERE, 0, manages=True)
 
 _LEAVE: Final = frozenset({"/quit", "/exit"})
 
@@ -36,11 +37,15 @@ class TerminalMessenger:
     def __init__(self, show: Show) -> None:
         self._show = show
 
-    async def send(self, _destination: Destination, messages: Sequence[Message]) -> str | None:
+    def fitting(self, messages: Sequence[Message]) -> int:
+        """All of them: a screen has room."""
+        return len(messages)
+
+    async def send(self, _destination: Destination, notices: Sequence[Notice]) -> str | None:
         """Show messages; raises `NotSent` when nobody reads the output any more."""
         try:
-            for message in messages:
-                await self._show(message)
+            for notice in notices:
+                await self._show(notice.message)
         except OSError as error:
             raise NotSent(f"the terminal takes no more output ({error})") from error
         return None

@@ -1,0 +1,147 @@
+"""Carries what is due to one destination, and writes down how it went."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
+
+from bot.errors import (
+    DeliveryError,
+    DestinationLost,
+    DestinationMoved,
+    MustWait,
+    PlatformStopped,
+    Refused,
+)
+from bot.message import Message
+from bot.model import Clock, Delivery
+from bot.outbox.composer import Composer
+from bot.outbox.consequences import believed, expired, put_off, settlement
+from bot.outbox.holds import STOPPED, Holds
+from bot.outbox.messenger import Messenger, Notice
+from bot.outbox.settler import Settler
+from storage.outbox import Parcel, Settlement
+from storage.store import Storage
+
+log = structlog.get_logger()
+
+
+class Carrier:
+    """Sends through one platform's messenger, and acts on what follows from it."""
+
+    def __init__(
+        self,
+        messenger: Messenger,
+        storage: Storage,
+        composer: Composer,
+        settler: Settler,
+        holds: Holds,
+        clock: Clock,
+        chance: Callable[[], float],
+    ) -> None:
+        self._messenger = messenger
+        self._storage = storage
+        self._composer = composer
+        self._settler = settler
+        self._holds = holds
+        self._clock = clock
+        self._chance = chance
+        self._doubted: set[int] = set()
+
+    async def recover(self) -> None:
+        """Remember what an earlier process knew."""
+        self._doubted = await self._storage.destinations.doubted()
+
+    async def carry(self, parcel: Parcel) -> None:
+        """Send what is due to a destination, and settle each message right after its answer."""
+        try:
+            composed = await self._composer.compose(parcel.deliveries)
+        except Exception as caught:  # noqa: BLE001 - whatever it is, the deliveries are settled
+            log.warning("outbox.not_composed", to=str(parcel.destination), problem=repr(caught))
+            await self._settler.settle(self._outcomes(parcel.deliveries, caught, None))
+            return
+        outcomes = [expired(one, why, self._clock()) for one, why in composed.stale]
+        deliveries, messages = composed.current, composed.messages
+        while deliveries:
+            count = self._messenger.fitting(messages)
+            error, message_id = await self._send(parcel, deliveries[:count], messages[:count])
+            outcomes += self._outcomes(deliveries[:count], error, message_id)
+            deliveries, messages = deliveries[count:], messages[count:]
+            if error:
+                # What comes later in the log is not sent before what comes earlier.
+                outcomes += [put_off(one, outcomes[-1]) for one in deliveries]
+                deliveries = ()
+            await self._settler.settle(outcomes)
+            outcomes = []
+            if isinstance(error, DestinationMoved):
+                await self._move(parcel, error.chat_id)
+        if outcomes:
+            await self._settler.settle(outcomes)
+
+    def _outcomes(
+        self, deliveries: Sequence[Delivery], error: Exception | None, message_id: str | None
+    ) -> list[Settlement]:
+        now, chance = self._clock(), self._chance()
+        return [settlement(one, error, message_id, now, chance) for one in deliveries]
+
+    async def _send(
+        self, parcel: Parcel, deliveries: Sequence[Delivery], messages: Sequence[Message]
+    ) -> tuple[Exception | None, str | None]:
+        """Send one message; how it went, as far as it concerns these deliveries."""
+        notices = [Notice(one.seq, words) for one, words in zip(deliveries, messages, strict=True)]
+        try:
+            message_id = await self._messenger.send(parcel.destination, notices)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the delivery is settled
+            known = isinstance(error, DeliveryError)
+            tell = log.info if known and not isinstance(error, Refused) else log.warning
+            tell("outbox.failed", to=str(parcel.destination), problem=_words(error))
+            return await self._judged(parcel.destination_id, error), None
+        self._holds.served(parcel.destination_id)
+        if parcel.destination_id in self._doubted:
+            self._doubted.discard(parcel.destination_id)
+            await self._storage.destinations.clear_doubt(parcel.destination_id)
+        return None, message_id
+
+    async def _judged(self, destination_id: int, error: Exception) -> Exception:
+        """What the failure means once it is seen beside those of other times and chats."""
+        if isinstance(error, DestinationLost):
+            return await self._lost(destination_id, error)
+        if isinstance(error, MustWait) and self._holds.flooded(destination_id, error.seconds):
+            log.warning("outbox.flooded", seconds=error.seconds)
+        if isinstance(error, PlatformStopped):
+            self._stop(error)
+        return error
+
+    async def _lost(self, destination_id: int, error: DestinationLost) -> Exception:
+        """Suspend a destination, or wait and see while it may be a passing state."""
+        now = self._clock()
+        if error.doubt:
+            if self._holds.lost(destination_id):
+                return self._stop(PlatformStopped(_TOO_MANY))
+            self._doubted.add(destination_id)
+            times, since = await self._storage.destinations.doubt(destination_id, str(error), now)
+            if not believed(error.doubt, times, now - since):
+                return MustWait(str(error), error.doubt.every.total_seconds())
+        # Before settling: what is held without a suspension would never be freed.
+        self._doubted.discard(destination_id)
+        await self._storage.destinations.suspend(destination_id, str(error), now)
+        return error
+
+    def _stop(self, error: PlatformStopped) -> PlatformStopped:
+        self._holds.stop()
+        log.error("outbox.stopped", problem=str(error), tried_again_in=STOPPED)
+        return error
+
+    async def _move(self, parcel: Parcel, chat_id: int) -> None:
+        old = parcel.destination
+        await self._storage.destinations.move(old.platform, old.chat_id, chat_id, self._clock())
+
+
+_TOO_MANY: Final = (
+    "More than every fifth chat is unknown to the platform. Does the token belong to the bot that "
+    "these chats know? Nothing is sent for now."
+)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, DeliveryError) else repr(error)[:300]

@@ -1,0 +1,73 @@
+"""When nothing may be sent on a platform: it asked everybody to wait, or refuses everything.
+
+Times are seconds of a steady clock, which no setting of the wall clock moves.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+STOPPED: Final = 600.0
+"""Seconds without a send on a platform that refuses everything, until one is tried again."""
+
+FLOODED_CHATS: Final = 3
+FLOODED_WITHIN: Final = 10.0
+"""So many chats that were asked to wait within so many seconds: it means everybody."""
+
+LOST_WINDOW: Final = 600.0
+LOST_SHARE: Final = 0.2
+LOST_LEAST: Final = 10
+"""More than this share of the chats unknown, and at least so many: the fault is not theirs."""
+
+
+class Holds:
+    """A deadline before which a platform is left alone; a later one wins."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._until = float("-inf")
+        self._flooded: deque[tuple[float, int]] = deque()
+        self._window = now()
+        self._served: set[int] = set()
+        self._lost: set[int] = set()
+
+    def remaining(self) -> float:
+        """Seconds until something may be sent; 0 when it may now."""
+        return max(0.0, self._until - self._now())
+
+    def stop(self) -> None:
+        """The platform refuses everything."""
+        self._hold(STOPPED)
+
+    def flooded(self, destination_id: int, seconds: float) -> bool:
+        """A chat was asked to wait; true when everybody has to."""
+        now = self._now()
+        self._flooded.append((now, destination_id))
+        while self._flooded[0][0] < now - FLOODED_WITHIN:
+            self._flooded.popleft()
+        if len({chat for _, chat in self._flooded}) < FLOODED_CHATS:
+            return False
+        self._hold(seconds)
+        return True
+
+    def served(self, destination_id: int) -> None:
+        """A message arrived."""
+        self._turn()
+        self._served.add(destination_id)
+
+    def lost(self, destination_id: int) -> bool:
+        """A chat seems lost; true when too many do to believe it."""
+        self._turn()
+        self._lost.add(destination_id)
+        chats = len(self._lost | self._served)
+        return len(self._lost) >= LOST_LEAST and len(self._lost) > LOST_SHARE * chats
+
+    def _turn(self) -> None:
+        if self._now() >= self._window + LOST_WINDOW:
+            self._window = self._now()
+            self._served.clear()
+            self._lost.clear()
+
+    def _hold(self, seconds: float) -> None:
+        self._until = max(self._until, self._now() + seconds)
