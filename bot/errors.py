@@ -2,7 +2,7 @@
 
     CliffhangerError
     ├── UserError             a request that cannot be done; its text is the reply
-    │   └── UnknownShow       no show by that name; carries the nearest titles
+    │   └── UnknownShow       no show by that name; carries the nearest shows
     ├── BadRecord             a curated record breaks the format or a rule; names the field
     │   └── BadFile           the same, found in a file; names file and line
     ├── SettingsError         a setting has a value that cannot be used
@@ -36,9 +36,12 @@ class UserError(CliffhangerError):
 
 
 class UnknownShow(UserError):
-    """No show of the catalogue is meant beyond doubt; `nearest` holds titles that come close."""
+    """No show of the catalogue is meant beyond doubt.
 
-    def __init__(self, text: str, nearest: Sequence[str] = ()) -> None:
+    `nearest` holds those whose titles come close, each as its id and title.
+    """
+
+    def __init__(self, text: str, nearest: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(text)
         self.nearest = tuple(nearest)
 

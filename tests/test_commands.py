@@ -7,6 +7,7 @@ import pytest
 
 from bot.commands import COMMANDS, Takes, answer
 from bot.commands.core import Catalogue, Core
+from bot.commands.parse import parse
 from bot.errors import UnknownShow
 from bot.message import Message, plain
 from bot.model import ALL_KINDS, Caller, Destination, Platform, Show, ShowId, Update, UpdateKind
@@ -14,8 +15,8 @@ from storage.store import Storage
 from tests.build import NOW, TODAY, a_retraction, a_show, an_update, days_ago
 from tests.fakes.clock import FakeClock
 
-ME = Caller(Destination(Platform.TERMINAL, 0), 0)
-ELSEWHERE = Caller(Destination(Platform.TELEGRAM, 5, 6), 7)
+ME = Caller(Destination(Platform.TERMINAL, 0), 0, manages=True)
+ELSEWHERE = Caller(Destination(Platform.TELEGRAM, 5, 6), 7, manages=True)
 
 SHOWS = (
     a_show("all-of-us-are-dead", original_title="지금 우리 학교는", aliases=("AOUAD",)),
@@ -175,7 +176,8 @@ async def test_export_holds_everything_and_delete_leaves_nothing(core: Core) -> 
     await ask(core, "subscribe", ELSEWHERE, show="elite", kinds=ALL_KINDS)
     await ask(core, "subscribe", ELSEWHERE, show="no such title")
     exported = await ask(core, "privacy", ELSEWHERE, action="export")
-    stored = json.loads("\n".join(plain(line) for line in exported.lines))
+    assert exported.document
+    stored = json.loads(exported.document.text)
     assert (stored["chat_id"], stored["thread_id"]) == (5, 6)
     assert [one["show"] for one in stored["subscriptions"]] == ["elite"]
     assert [one["title"] for one in stored["wishes"]] == ["no such title"]
@@ -211,3 +213,82 @@ def test_commands_suit_every_platform() -> None:
             assert 1 <= len(parameter.help) <= 100
             assert len(parameter.choices) <= 25
             assert (parameter.takes is Takes.CHOICE) <= bool(parameter.choices)
+
+
+# --- who may ask, and what is offered ---
+
+MEMBER = Caller(ME.destination, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("subscribe", {"show": "elite"}),
+        ("unsubscribe", {"show": "elite"}),
+        ("privacy", {"action": "delete"}),
+        ("privacy", {"action": "export"}),
+    ],
+)
+async def test_only_managers_change_what_a_chat_gets(
+    core: Core, name: str, arguments: dict[str, str]
+) -> None:
+    await ask(core, "subscribe", show="elite", kinds=frozenset({UpdateKind.DATED}))
+    before = await core.storage.destinations.export(ME.destination)
+    refused = await told(core, name, MEMBER, **arguments)
+    assert refused.startswith("Only those who manage this chat can change what it gets.")
+    assert f"/{name} {next(iter(arguments.values()))}" in refused
+    assert await core.storage.destinations.export(ME.destination) == before
+
+
+@pytest.mark.parametrize("name", ["subscriptions", "upcoming", "latest", "help", "privacy"])
+async def test_everybody_may_read(core: Core, name: str) -> None:
+    assert "Only those" not in await told(core, name, MEMBER)
+
+
+async def test_a_title_in_doubt_offers_the_nearest_shows_with_the_rest_of_the_command(
+    core: Core,
+) -> None:
+    kinds = frozenset({UpdateKind.TRAILER, UpdateKind.RENEWED})
+    answered = await ask(core, "subscribe", show="star trek", kinds=kinds)
+    offered = {(one.label, one.command) for one in answered.choices}
+    assert offered == {
+        ("Star Trek: Discovery", "/subscribe star-trek-discovery renewed,trailer"),
+        ("Star Trek: Picard", "/subscribe star-trek-picard renewed,trailer"),
+    }
+
+
+async def pressed(core: Core, message: Message, label: str) -> Message:
+    """What a button of a message answers."""
+    (command,) = {one.command for one in (*message.actions, *message.choices) if one.label == label}
+    call = parse(command)
+    return await answer(core, ME, call.name, call.arguments)
+
+
+async def test_kinds_are_switched_by_buttons_and_the_last_one_stays(core: Core) -> None:
+    answered = await ask(core, "subscribe", show="elite")
+    for kind in ("renewed", "dated", "trailer"):
+        answered = await pressed(core, answered, f"✓ {kind}")
+    assert [one.label for one in answered.choices] == ["renewed", "dated", "trailer", "✓ cancelled"]
+    same = await pressed(core, answered, "✓ cancelled")
+    assert same.title == "You follow Élite already (cancelled)."
+    back = await pressed(core, same, "dated")
+    (stored,) = await core.storage.subscriptions.of(ME.destination)
+    assert stored.kinds == {UpdateKind.DATED, UpdateKind.CANCELLED}
+    assert [one.label for one in back.choices if "✓" in one.label] == ["✓ dated", "✓ cancelled"]
+
+
+async def test_a_long_list_of_subscriptions_has_pages(core: Core) -> None:
+    shows = [Show(ShowId(f"show-{n:02}"), f"Show {n:02}") for n in range(23)]
+    await core.storage.publishing.load(list(enumerate(shows, 1)), TODAY)
+    for show in shows:
+        await ask(core, "subscribe", show=show.id)
+    first = await ask(core, "subscriptions")
+    assert first.title == "You follow 23 shows. Page 1 of 3:"
+    last = await pressed(core, await pressed(core, first, "Next"), "Next")
+    listed = [plain(line).removeprefix("• ").partition(":")[0] for line in last.lines]
+    assert listed == ["Show 20", "Show 21", "Show 22"]
+    assert [one.label for one in last.actions] == ["Previous"]
+    assert await ask(core, "subscriptions", page=99) == last
+    assert await ask(core, "subscriptions", page=0) == first
+    opened = await pressed(core, last, "Show 21")
+    assert opened.title == "You follow Show 21 already."

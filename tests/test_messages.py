@@ -379,10 +379,10 @@ def test_a_subscription_says_what_comes_and_what_is_known() -> None:
 
 def test_the_list_of_subscriptions_says_where_each_stands() -> None:
     here = Subscription(Destination(Platform.TERMINAL, 0), SHOW.id, frozenset({UpdateKind.DATED}))
-    message = subscriptions([(SHOW, here, fold_show([an_update("renewed")]))], TODAY)
+    message = subscriptions([(SHOW, here, fold_show([an_update("renewed")]))], 1, TODAY)
     assert message.title == "You follow 1 show."
     assert text_of(message) == ("• All of Us Are Dead, season 2: renewed, not dated · only dated")
-    assert "/subscribe" in text_of(subscriptions([], TODAY))
+    assert "/subscribe" in text_of(subscriptions([], 0, TODAY))
 
 
 def test_dates_ahead_and_the_latest_news_name_the_season() -> None:

@@ -132,10 +132,17 @@ def test_a_missing_title_is_answered_with_the_usage(text: str, usage: str) -> No
     assert refusal(text).startswith(f"Which show? Write: {usage}")
 
 
-@pytest.mark.parametrize("name", ["help", "latest", "upcoming", "subscriptions"])
+@pytest.mark.parametrize("name", ["help", "latest", "upcoming"])
 def test_some_commands_take_nothing(name: str) -> None:
     assert parse(f"/{name}") == Call(name, {})
     assert refusal(f"/{name} please") == f"“please” is too much. Write: /{name}"
+
+
+def test_a_list_takes_the_number_of_a_page() -> None:
+    assert parse("/subscriptions 2") == Call("subscriptions", {"page": 2})
+    for word in ("two", "-1", "٣", "1" * 7):
+        problem = f"“{word}” is no number. Write: /subscriptions [page]"
+        assert refusal(f"/subscriptions {word}") == problem
 
 
 @pytest.mark.parametrize("word", ["export", "EXPORT", '"export"'])
@@ -196,4 +203,7 @@ def test_every_command_has_a_flat_name_and_a_line_of_help() -> None:
 
 def test_what_changes_a_chat_is_for_those_who_manage_it() -> None:
     managed = {name for name, one in COMMANDS.items() if one.access is Access.MANAGERS}
-    assert managed == {"subscribe", "unsubscribe", "privacy"}
+    assert managed == {"subscribe", "unsubscribe"}
+    privacy = COMMANDS["privacy"]
+    assert privacy.for_managers({"action": "delete"})
+    assert not privacy.for_managers({})

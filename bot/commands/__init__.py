@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bot.commands import about, following, shows
 from bot.commands.core import Core
-from bot.errors import UserError
+from bot.errors import UnknownShow, UserError
 from bot.message import Message, answers
 from bot.model import FOLLOWABLE, Caller
 
@@ -22,12 +22,18 @@ class Takes(StrEnum):
     SHOW = "show"
     KINDS = "kinds"
     CHOICE = "choice"
+    NUMBER = "number"
 
 
 class Access(StrEnum):
-    """Who may use a command: everybody, or whoever manages the chat."""
+    """Who may use a command: everybody, or whoever manages the chat.
+
+    What is for `READERS` only tells something when it stands alone; with arguments it changes
+    something, and is for managers.
+    """
 
     EVERYBODY = "everybody"
+    READERS = "readers"
     MANAGERS = "managers"
 
 
@@ -62,6 +68,21 @@ class Command:
         words = [name if one.required else f"[{name}]" for one, name in names]
         return " ".join((f"/{self.name}", *words))
 
+    def for_managers(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether only somebody who manages the chat may ask this."""
+        if self.access is Access.READERS:
+            return bool(arguments)
+        return self.access is Access.MANAGERS
+
+    def written(self, arguments: Mapping[str, Any]) -> str:
+        """The command with these arguments as one line, such as a person would write it."""
+        words = [_written(arguments[one.name]) for one in self.parameters if one.name in arguments]
+        return " ".join((f"/{self.name}", *words))
+
+
+def _written(argument: Any) -> str:
+    return answers.kinds_list(argument) if isinstance(argument, frozenset) else str(argument)
+
 
 _SHOW: Final = Parameter("show", "title of the show, or part of it", Takes.SHOW)
 _KINDS: Final = Parameter(
@@ -89,7 +110,12 @@ _DECLARED: Final = (
     Command(
         "unsubscribe", "follow a show no more", following.unsubscribe, (_SHOW,), Access.MANAGERS
     ),
-    Command("subscriptions", "what this chat follows", following.subscriptions),
+    Command(
+        "subscriptions",
+        "what this chat follows",
+        following.subscriptions,
+        (Parameter("page", "which part of a long list", Takes.NUMBER, required=False),),
+    ),
     Command("status", "what is known of a show, and who said it", shows.status, (_SHOW,)),
     Command("upcoming", "the confirmed dates ahead", shows.upcoming),
     Command("latest", "the latest confirmed news", shows.latest),
@@ -107,7 +133,7 @@ _DECLARED: Final = (
                 choices=("export", "delete"),
             ),
         ),
-        Access.MANAGERS,
+        Access.READERS,
     ),
 )
 
@@ -117,7 +143,15 @@ COMMANDS: Final[Mapping[str, Command]] = {command.name: command for command in _
 
 async def answer(core: Core, caller: Caller, name: str, arguments: Mapping[str, Any]) -> Message:
     """What the bot says to a command; what a person did wrong is an answer too."""
+    command = COMMANDS[name]
+    if command.for_managers(arguments) and not caller.manages:
+        return answers.managers_only(command.written(arguments))
     try:
-        return await COMMANDS[name].run(core, caller, **arguments)
+        return await command.run(core, caller, **arguments)
+    except UnknownShow as error:
+        near = [
+            (title, command.written({**arguments, "show": show})) for show, title in error.nearest
+        ]
+        return answers.mistake(str(error), near)
     except UserError as error:
         return answers.mistake(str(error))

@@ -74,7 +74,7 @@ class Core:
     async def find_show(self, asked: str, caller: Caller | None = None) -> Show:
         """The show that is meant beyond reasonable doubt.
 
-        Raises `UnknownShow` with the nearest titles; a title that the catalogue lacks is noted
+        Raises `UnknownShow` with the nearest shows; a title that the catalogue lacks is noted
         as a wish of the caller's chat.
         """
         asked = _checked(asked)
@@ -92,12 +92,13 @@ class Core:
     async def _refuse(
         self, asked: str, near: Sequence[Match], caller: Caller | None, *, missing: bool
     ) -> NoReturn:
-        titles = [(await self._get(one)).title for one in near]
+        shows = [await self._get(one) for one in near]
+        titles, nearest = [show.title for show in shows], [(show.id, show.title) for show in shows]
         if not missing:
-            raise UnknownShow(answers.ambiguous_show(asked, titles), titles)
+            raise UnknownShow(answers.ambiguous_show(asked, titles), nearest)
         if caller:
             await self.storage.destinations.wish(caller.destination, asked, self.clock())
-        raise UnknownShow(answers.unknown_show(asked, titles), titles)
+        raise UnknownShow(answers.unknown_show(asked, titles), nearest)
 
     async def _get(self, match: Match) -> Show:
         show = await self.storage.shows.get(match.show)
@@ -107,15 +108,17 @@ class Core:
     async def exact_show(self, asked: str) -> Show:
         """The show with exactly this id, title or alias; curators do not guess.
 
-        Raises `UnknownShow` with the nearest titles.
+        Raises `UnknownShow` with the nearest shows.
         """
         asked = _checked(asked)
         index = await self.catalogue.index()
         match = index.find(asked)
         if match and match.score == 1:
             return await self._get(match)
-        titles = [f"{one.title} ({one.show})" for one in index.search(asked, NEAREST)]
-        raise UnknownShow(answers.not_exact(asked, titles), titles)
+        near = index.search(asked, NEAREST)
+        titles = [f"{one.title} ({one.show})" for one in near]
+        nearest = [(one.show, one.title) for one in near]
+        raise UnknownShow(answers.not_exact(asked, titles), nearest)
 
 
 def _is_part(asked: str, match: Match) -> bool:

@@ -1,6 +1,7 @@
 """Following shows: subscribe, unsubscribe, and what this chat follows."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from bot.commands.core import Core
 from bot.commands.shows import status
@@ -31,14 +32,21 @@ async def unsubscribe(core: Core, caller: Caller, show: str) -> Message:
     return answers.not_subscribed(found)
 
 
-async def subscriptions(core: Core, caller: Caller) -> Message:
-    """What this chat follows, and where each show stands."""
+PAGE: Final = 10
+"""How many shows a page of `/subscriptions` has."""
+
+
+async def subscriptions(core: Core, caller: Caller, page: int = 1) -> Message:
+    """What this chat follows, and where each show stands, page by page."""
     followed = await core.storage.subscriptions.of(caller.destination)
-    states = await _states(core, [one.show for one in followed])
-    shows = {show.id: show for show in await core.storage.shows.some(states)}
-    rows = [(shows[one.show], one, states[one.show]) for one in followed]
-    rows.sort(key=lambda row: row[0].title.casefold())
-    return answers.subscriptions(rows, core.today)
+    shows = {one.id: one for one in await core.storage.shows.some([it.show for it in followed])}
+    followed.sort(key=lambda one: shows[one.show].title.casefold())
+    pages = max(1, -(-len(followed) // PAGE))
+    page = min(max(page, 1), pages)
+    shown = followed[(page - 1) * PAGE : page * PAGE]
+    states = await _states(core, [one.show for one in shown])
+    rows = [(shows[one.show], one, states[one.show]) for one in shown]
+    return answers.subscriptions(rows, len(followed), core.today, page=page, pages=pages)
 
 
 async def _states(core: Core, shows: Sequence[ShowId]) -> dict[ShowId, list[SeasonState]]:

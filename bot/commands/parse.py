@@ -76,6 +76,8 @@ def _arguments(command: Command, words: Sequence[_Word]) -> dict[str, Any]:
                 taken[parameter.name] = kinds
         elif parameter.takes is Takes.CHOICE and rest:
             taken[parameter.name] = _choice(rest.pop(0).text, parameter.choices, command)
+        elif parameter.takes is Takes.NUMBER and rest:
+            taken[parameter.name] = _number(rest.pop(0).text, command)
         elif parameter.takes is Takes.SHOW and rest:
             taken[parameter.name] = " ".join(word.text for word in rest)
             rest = []
@@ -89,6 +91,12 @@ def _choice(word: str, choices: Sequence[str], command: Command) -> str:
         shown = shorten(clean(word), 40)
         raise UserError(f"“{shown}” is not one of {', '.join(choices)}. Write: {command.usage}")
     return word.casefold()
+
+
+def _number(word: str, command: Command) -> int:
+    if not (word.isascii() and word.isdigit() and len(word) <= 6):
+        raise UserError(f"“{shorten(clean(word), 40)}” is no number. Write: {command.usage}")
+    return int(word)
 
 
 def _trailing_kinds(words: list[_Word]) -> tuple[Kinds | None, list[_Word]]:

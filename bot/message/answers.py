@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 
-from bot.message import Action, Line, Message, joined, line
+from bot.message import Action, Document, Line, Message, joined, line
 from bot.message.dates import date_line, day_piece, wording
 from bot.message.facts import sayer, season_name, source_link
 from bot.message.status import coming, headline
@@ -20,13 +20,30 @@ def subscribed(show: Show, kinds: Kinds, now: Message, *, changed: bool) -> Mess
         title=f"{verb}: you get {what} for {show.title}.",
         lines=(line(now.title), *now.lines),
         actions=(Action("Unsubscribe", f"/unsubscribe {show.id}"),),
+        choices=_toggles(show, kinds),
     )
 
 
 def already_subscribed(show: Show, kinds: Kinds, now: Message) -> Message:
     """The reply when nothing changed."""
     what = "" if kinds == ALL_KINDS else f" ({kinds_words(kinds)})"
-    return Message(f"You follow {show.title} already{what}.", (line(now.title), *now.lines))
+    return Message(
+        title=f"You follow {show.title} already{what}.",
+        lines=(line(now.title), *now.lines),
+        actions=(Action("Unsubscribe", f"/unsubscribe {show.id}"),),
+        choices=_toggles(show, kinds),
+    )
+
+
+def _toggles(show: Show, kinds: Kinds) -> tuple[Action, ...]:
+    """A button for each kind that switches it on or off; the last one stays on."""
+    return tuple(
+        Action(
+            f"✓ {kind}" if kind in kinds else str(kind),
+            f"/subscribe {show.id} {kinds_list(kinds ^ {kind} or kinds)}",
+        )
+        for kind in FOLLOWABLE
+    )
 
 
 def unsubscribed(show: Show) -> Message:
@@ -45,14 +62,36 @@ def kinds_words(kinds: Kinds) -> str:
     return ", ".join(str(kind) for kind in FOLLOWABLE if kind in kinds)
 
 
+def kinds_list(kinds: Kinds) -> str:
+    """Chosen kinds as a person would write them after a title: "renewed,dated", or "all"."""
+    if kinds == ALL_KINDS:
+        return "all"
+    return ",".join(str(kind) for kind in FOLLOWABLE if kind in kinds)
+
+
 def subscriptions(
-    followed: Sequence[tuple[Show, Subscription, Sequence[SeasonState]]], today: dt.date
+    followed: Sequence[tuple[Show, Subscription, Sequence[SeasonState]]],
+    total: int,
+    today: dt.date,
+    *,
+    page: int = 1,
+    pages: int = 1,
 ) -> Message:
-    """What this chat follows, and where each show stands."""
+    """One page of what this chat follows, and where each show stands."""
     if not followed:
         return Message("You follow no show yet.", (line("Start with /subscribe and a title."),))
     lines = [_followed(*one, today) for one in followed]
-    return Message(f"You follow {plural(len(followed), 'show')}.", tuple(lines))
+    where = f" Page {page} of {pages}:" if pages > 1 else ""
+    turns = [("Previous", page - 1)] * (page > 1) + [("Next", page + 1)] * (page < pages)
+    return Message(
+        title=f"You follow {plural(total, 'show')}.{where}",
+        lines=tuple(lines),
+        actions=tuple(Action(label, f"/subscriptions {number}") for label, number in turns),
+        choices=tuple(
+            Action(show.title, f"/subscribe {show.id} {kinds_list(subscription.kinds)}")
+            for show, subscription, _ in followed
+        ),
+    )
 
 
 def _followed(
@@ -131,15 +170,34 @@ def help_page(commands: Sequence[tuple[str, str]]) -> Message:
     )
 
 
-def mistake(text: str) -> Message:
-    """The reply to a request that cannot be done."""
-    return Message(text)
+def mistake(text: str, instead: Sequence[tuple[str, str]] = ()) -> Message:
+    """The reply to a request that cannot be done; `instead` are labels and commands to offer."""
+    return Message(text, choices=tuple(Action(*one) for one in instead))
+
+
+def managers_only(command: str) -> Message:
+    """The refusal to change something for somebody who does not manage the chat."""
+    return Message(
+        "Only those who manage this chat can change what it gets.",
+        (
+            line(
+                f"Ask one of its administrators to send {command} here, or send it to me directly."
+            ),
+        ),
+    )
+
+
+def trouble() -> Message:
+    """The reply when the bot itself failed."""
+    return Message("That went wrong, and is in the log. Nothing else is affected.")
 
 
 def export(json_text: str) -> Message:
     """Everything stored about a chat."""
-    lines = tuple(line(text) for text in json_text.splitlines())
-    return Message("Everything stored about this chat, as JSON:", lines)
+    return Message(
+        "Everything stored about this chat, as JSON:",
+        document=Document("cliffhanger.json", json_text),
+    )
 
 
 def privacy() -> Message:

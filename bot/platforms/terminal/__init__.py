@@ -79,7 +79,7 @@ async def reply(core: Core, line: str) -> Message:
         return answers.mistake(str(error))
     except Exception:
         log.exception("command.failed", line=line)
-        return answers.mistake("That went wrong, and is in the log. Nothing else is affected.")
+        return answers.trouble()
 
 
 def best_front() -> Front:

@@ -24,6 +24,8 @@ def as_rich(message: Message) -> Text:
 def _all_lines(message: Message) -> Iterator[Line]:
     yield (message.title,)
     yield from message.lines
+    if message.document:
+        yield from ((words,) for words in message.document.text.splitlines())
     if message.video:
         yield (message.video,)
     if message.actions:
