@@ -3,9 +3,9 @@
 import asyncio
 import datetime as dt
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -24,6 +24,9 @@ from storage.database import file_of
 from storage.store import Storage, open_storage
 from storage.trust import trust
 from storage.upgrade import Working
+
+if TYPE_CHECKING:
+    from bot.platforms.telegram.service import Telegram
 
 STOP_WITHIN: Final = 5.0
 """Seconds that sends in flight get to end when the bot stops."""
@@ -92,18 +95,62 @@ class Engine:
         await self.outbox.settled()
 
 
-async def run(settings: Settings, front: Front, working: Working) -> None:
-    """Run the bot in the terminal until the end of input, Ctrl-C or SIGTERM."""
+async def run(
+    settings: Settings,
+    front: Callable[[], Front],
+    working: Working,
+    tell: Callable[[str], None],
+) -> None:
+    """Run the bot on the platforms that have a token, or in the terminal where none has.
+
+    It ends at Ctrl-C or SIGTERM, and in the terminal at the end of input. `tell` says to the person
+    who started it where it speaks.
+    """
     check_platforms(settings)
     path = file_of(settings.database_url.get_secret_value())
     with _stop_signals() as stopping, only_bot(path):
         async with opened(settings, working, bot=True) as storage:
-            messengers = {Platform.TERMINAL: TerminalMessenger(front.show)}
-            engine = Engine(storage, messengers, utc_now)
-            async with engine.delivering(), _polling(engine, storage, settings.poll_seconds):
-                ended = await _until(stopping, chat(engine.core, front))
-                if ended:
-                    await _finish(engine)
+            if settings.telegram_token:
+                await _run_on_platforms(settings, storage, stopping, tell)
+            else:
+                await _run_in_terminal(settings, storage, front(), stopping)
+
+
+async def _run_in_terminal(
+    settings: Settings, storage: Storage, front: Front, stopping: asyncio.Event
+) -> None:
+    engine = Engine(storage, {Platform.TERMINAL: TerminalMessenger(front.show)}, utc_now)
+    async with engine.delivering(), _polling(engine, storage, settings.poll_seconds):
+        ended = await _until(stopping, chat(engine.core, front))
+        if ended:
+            await _finish(engine)
+
+
+async def _run_on_platforms(
+    settings: Settings, storage: Storage, stopping: asyncio.Event, tell: Callable[[str], None]
+) -> None:
+    telegram = _telegram(settings)
+    engine = Engine(storage, {Platform.TELEGRAM: telegram.messenger}, utc_now)
+    async with (
+        telegram.connected(),
+        engine.delivering(),
+        _polling(engine, storage, settings.poll_seconds),
+    ):
+        await _until(stopping, telegram.serve(engine.core, tell))
+
+
+def _telegram(settings: Settings) -> "Telegram":
+    from bot.platforms.telegram.service import Access, Telegram  # takes 300 ms to import
+
+    assert settings.telegram_token  # noqa: S101 - whoever calls has looked
+    return Telegram(
+        Access(
+            settings.telegram_token.get_secret_value(),
+            settings.telegram_api_url,
+            settings.telegram_webhook_url,
+            settings.telegram_webhook_listen,
+        )
+    )
 
 
 async def _finish(engine: Engine) -> None:
@@ -149,12 +196,10 @@ async def _until(stopping: asyncio.Event, talk: Coroutine[Any, Any, None]) -> bo
 
 def check_platforms(settings: Settings) -> None:
     """Raise `SettingsError` for a token of a platform that this version cannot serve."""
-    for name, token in (("DISCORD", settings.discord_token), ("TELEGRAM", settings.telegram_token)):
-        if token:
-            raise SettingsError(
-                f"{name}_TOKEN is set, but this version speaks only in the terminal. Unset it to "
-                "run there."
-            )
+    if settings.discord_token:
+        raise SettingsError(
+            "DISCORD_TOKEN is set, but this version does not speak on Discord yet. Unset it."
+        )
 
 
 @contextmanager

@@ -1,18 +1,29 @@
 """The settings: one field for each line of `.env.example`, built by the command line alone."""
 
+import re
 import stat
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import SettingsError
 from bot.text import clean, shorten
 
 ENV_FILE: Final = Path(".env")
+
+_TELEGRAM_TOKEN: Final = re.compile(r"\d{6,}:[A-Za-z0-9_-]{30,}")
+_DISCORD_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{23,28}\.[A-Za-z0-9_-]{6,7}\.[A-Za-z0-9_-]{27,}")
 
 
 class LogLevel(StrEnum):
@@ -40,6 +51,16 @@ def _web_address(url: str) -> str:
 _Url = Annotated[str, AfterValidator(_web_address)]
 
 
+def _host_and_port(listen: str) -> str:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError("is a host and a port, such as 127.0.0.1:8080")
+    return listen
+
+
+_Listen = Annotated[str, AfterValidator(_host_and_port)]
+
+
 class Settings(BaseSettings):
     """What an operator can set, in the environment or in a file `.env`.
 
@@ -59,11 +80,24 @@ class Settings(BaseSettings):
     log_format: LogFormat = LogFormat.CONSOLE
     discord_api_url: _Url = "https://discord.com/api/v10"
     telegram_api_url: _Url = "https://api.telegram.org"
+    telegram_webhook_url: _Url | None = None
+    telegram_webhook_listen: _Listen = "127.0.0.1:8080"
 
     @field_validator("log_level", mode="before")
     @classmethod
     def _any_case(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("discord_token", "telegram_token")
+    @classmethod
+    def _right_platform(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        telegrams = bool(value and _TELEGRAM_TOKEN.fullmatch(value.get_secret_value()))
+        discords = bool(value and _DISCORD_TOKEN.fullmatch(value.get_secret_value()))
+        if telegrams and info.field_name == "discord_token":
+            raise ValueError("holds a token of Telegram; set it as TELEGRAM_TOKEN")
+        if discords and info.field_name == "telegram_token":
+            raise ValueError("holds a token of Discord; set it as DISCORD_TOKEN")
+        return value
 
     @field_validator("database_url")
     @classmethod

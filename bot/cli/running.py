@@ -7,17 +7,17 @@ from typing import NoReturn
 
 import typer
 
-from bot.cli.console import settings, working
+from bot.cli.console import settings, tell, working
 
 
 def run() -> None:
-    """Run the bot; with no token set it chats in this terminal."""
+    """Run the bot on the platforms whose token is set; without any it chats in this terminal."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end_at_once)
     from bot.app import run as run_bot
     from bot.platforms.terminal import best_front
 
-    asyncio.run(run_bot(settings(), best_front(), working))
+    asyncio.run(run_bot(settings(), best_front, working, tell))
 
 
 def _end_at_once(*_: object) -> NoReturn:

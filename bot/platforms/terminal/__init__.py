@@ -9,18 +9,13 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
-import structlog
-
-from bot.commands import answer
 from bot.commands.core import Core
-from bot.commands.parse import parse
-from bot.errors import NotSent, StorageError, UserError
-from bot.message import Message, answers
+from bot.commands.line import reply as reply_to
+from bot.errors import NotSent
+from bot.message import Message
 from bot.model import Caller, Destination, Platform
 from bot.outbox.messenger import Notice
 from bot.platforms.terminal.plain import PlainFront
-
-log = structlog.get_logger()
 
 HERE: Final = Destination(Platform.TERMINAL, 0)
 ME: Final = Caller(HERE, 0, manages=True)
@@ -71,15 +66,12 @@ async def chat(core: Core, front: Front) -> None:
 
 
 async def reply(core: Core, line: str) -> Message:
-    """What the bot says to one line; trouble with the database is told, not raised."""
-    try:
-        call = parse(line.strip())
-        return await answer(core, ME, call.name, call.arguments)
-    except (UserError, StorageError) as error:
-        return answers.mistake(str(error))
-    except Exception:
-        log.exception("command.failed", line=line)
-        return answers.trouble()
+    """What the bot says to one line."""
+    return await reply_to(core, line.strip(), _me)
+
+
+async def _me(_matters: bool) -> Caller:
+    return ME
 
 
 def best_front() -> Front:

@@ -1,0 +1,30 @@
+"""A line that somebody wrote, answered: for platforms without typed options."""
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from bot.commands import COMMANDS, answer
+from bot.commands.core import Core
+from bot.commands.parse import parse
+from bot.errors import StorageError, UserError
+from bot.message import Message, answers
+from bot.model import Caller
+
+log = structlog.get_logger()
+
+AsCaller = Callable[[bool], Awaitable[Caller]]
+"""Who asks; told whether it matters that this person manages the chat, which may cost time."""
+
+
+async def reply(core: Core, line: str, as_caller: AsCaller) -> Message:
+    """What the bot says to a line; trouble is told, not raised."""
+    try:
+        call = parse(line)
+        caller = await as_caller(COMMANDS[call.name].for_managers(call.arguments))
+        return await answer(core, caller, call.name, call.arguments)
+    except (UserError, StorageError) as error:
+        return answers.mistake(str(error))
+    except Exception:
+        log.exception("command.failed", line=line)
+        return answers.trouble()

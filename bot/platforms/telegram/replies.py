@@ -1,0 +1,144 @@
+"""Gives answers: in the chat and topic of the question, with buttons that only fit there."""
+
+import io
+import secrets
+from dataclasses import replace
+
+import structlog
+import telegram
+from telegram.constants import ParseMode
+from telegram.error import BadRequest, TelegramError
+
+from bot.commands.core import Core
+from bot.errors import DeliveryError, DestinationMoved
+from bot.message import Action, Document, Message
+from bot.model import Destination, Platform
+from bot.platforms.telegram import render
+from bot.platforms.telegram.errors import classify
+from bot.platforms.telegram.people import Asker
+from bot.platforms.telegram.sender import Bot, Letter, Markup, in_parts, keyboard, send
+from storage.conversations import Keyboard
+
+log = structlog.get_logger()
+
+PREFIX = "k"
+"""Begins the data of a button below an answer; its number follows the id of the keyboard."""
+
+
+class Replies:
+    """Sends answers, and changes them in place when one of their buttons was pressed."""
+
+    def __init__(self, bot: Bot, core: Core) -> None:
+        self._bot = bot
+        self._core = core
+
+    async def say(
+        self,
+        who: Asker,
+        message: Message,
+        about: Destination,
+        *,
+        reply_to: int | None = None,
+        markup: Markup | None = None,
+    ) -> None:
+        """Answer somebody; trouble is logged, since there is nobody else to tell.
+
+        `about` is the destination that the buttons act for; `markup` is put in place of buttons.
+        """
+        buttons = _Buttons.of(message)
+        letter = Letter(
+            chat_id=who.chat_id,
+            html=None,
+            plain="",
+            thread_id=who.thread_id,
+            buttons=keyboard(buttons.sealed) or markup,
+            video=render.preview([message]),
+            reply_to=None if who.private else reply_to,
+        )
+        try:
+            sent = 0
+            for part in in_parts(letter, render.html(message), render.plain(message)):
+                sent = await send(self._bot, part)
+            if message.document:
+                await self._hand_over(who, message.document)
+        except DeliveryError as error:
+            await self._unsaid(who, error)
+            return
+        await self._keep(buttons, who, about, sent)
+        await self._reached(who)
+
+    async def change(
+        self, who: Asker, message_id: int, message: Message, about: Destination
+    ) -> None:
+        """Put an answer in the place of an earlier one, whose button was pressed."""
+        texts, buttons = render.html(message), _Buttons.of(message)
+        if message.document or len(texts) > 1:
+            await self.say(who, message, about)
+            return
+        try:
+            await self._bot.edit_message_text(
+                texts[0],
+                who.chat_id,
+                message_id,
+                parse_mode=ParseMode.HTML,
+                reply_markup=keyboard(buttons.sealed),
+                link_preview_options=telegram.LinkPreviewOptions(is_disabled=True),
+            )
+        except BadRequest as error:
+            log.info("telegram.not_edited", chat=who.chat_id, problem=str(error))
+            await self.say(who, message, about)
+            return
+        except TelegramError as error:
+            await self._unsaid(who, classify(error))
+            return
+        await self._keep(buttons, who, about, message_id)
+
+    async def _hand_over(self, who: Asker, document: Document) -> None:
+        content = io.BytesIO(document.text.encode())
+        try:
+            await self._bot.send_document(
+                who.chat_id, content, filename=document.name, message_thread_id=who.thread_id
+            )
+        except TelegramError as error:
+            raise classify(error) from error
+
+    async def _keep(
+        self, buttons: "_Buttons", who: Asker, about: Destination, message_id: int
+    ) -> None:
+        """Remember what the buttons do; nobody can press before, as chats are served in turn."""
+        if buttons.sealed:
+            made = Keyboard(
+                buttons.id, who.chat_id, about, who.user_id, buttons.commands, str(message_id)
+            )
+            await self._core.storage.conversations.put(made, self._core.clock())
+
+    async def _reached(self, who: Asker) -> None:
+        """Whoever could be answered can be told of news again."""
+        destinations, here = self._core.storage.destinations, who.here
+        if await destinations.suspended(here):
+            await destinations.resume(here, self._core.clock())
+            self._core.wake()
+
+    async def _unsaid(self, who: Asker, error: DeliveryError) -> None:
+        log.info("telegram.unanswered", chat=who.chat_id, problem=str(error))
+        if isinstance(error, DestinationMoved):
+            now = self._core.clock()
+            await self._core.storage.destinations.move(
+                Platform.TELEGRAM, who.chat_id, error.chat_id, now
+            )
+
+
+class _Buttons:
+    """The buttons of an answer: short opaque data on them, their commands kept here."""
+
+    def __init__(self, actions: tuple[Action, ...]) -> None:
+        self.id = secrets.token_urlsafe(12)
+        self.commands = tuple(action.command for action in actions)
+        self.sealed = [
+            replace(action, command=f"{PREFIX}{self.id}:{place}")
+            for place, action in enumerate(actions)
+        ]
+
+    @classmethod
+    def of(cls, message: Message) -> "_Buttons":
+        return cls((*message.choices, *message.actions))

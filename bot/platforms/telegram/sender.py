@@ -1,0 +1,120 @@
+"""Sends one text to a chat; what Telegram refuses is mended once."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import telegram
+from telegram.constants import ParseMode
+from telegram.ext import ExtBot
+
+from bot.errors import DestinationLost
+from bot.message import Action
+from bot.platforms.telegram import render
+from bot.platforms.telegram.errors import Fix, Mend, classify
+
+Bot = ExtBot[None]
+Markup = (
+    telegram.InlineKeyboardMarkup
+    | telegram.ReplyKeyboardMarkup
+    | telegram.ReplyKeyboardRemove
+    | telegram.ForceReply
+)
+
+_NO_PREVIEW: Final = telegram.LinkPreviewOptions(is_disabled=True)
+TOPIC_GONE: Final = "(The topic this was meant for is gone.)"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One text for one chat, as HTML and, should that be refused, as plain text.
+
+    `video` is an address to show a large preview of; nothing else has one.
+    """
+
+    chat_id: int
+    html: str | None
+    plain: str
+    thread_id: int | None = None
+    buttons: Markup | None = None
+    video: str | None = None
+    reply_to: int | None = None
+
+
+async def send(bot: Bot, letter: Letter) -> int:
+    """Send it; returns the id of the message. Raises a `DeliveryError` by consequence."""
+    try:
+        return await _send(bot, letter)
+    except Exception as error:
+        judged = classify(error)
+        if not isinstance(judged, Mend):
+            raise judged from error
+    try:
+        return await _send(bot, mended(letter, judged.fix))
+    except Exception as error:
+        again = classify(error)
+        lost = judged.fix is Fix.TOPIC and isinstance(again, Mend)
+        raise (DestinationLost(str(judged)) if lost else again) from error
+
+
+def mended(letter: Letter, fix: Fix) -> Letter:
+    """The text with what was refused left out. Pure."""
+    match fix:
+        case Fix.MARKUP:
+            return replace(letter, html=None)
+        case Fix.LENGTH:
+            return replace(letter, html=None, plain=letter.plain.partition("\n")[0][:1000] + " …")
+        case Fix.BUTTONS:
+            return replace(letter, buttons=None)
+        case Fix.PREVIEW:
+            return replace(letter, video=None)
+        case Fix.TOPIC:
+            return replace(letter, thread_id=None, html=None, plain=f"{letter.plain}\n{TOPIC_GONE}")
+        case Fix.REPLY:
+            return replace(letter, reply_to=None)
+
+
+async def _send(bot: Bot, letter: Letter) -> int:
+    sent = await bot.send_message(
+        letter.chat_id,
+        letter.html or letter.plain,
+        parse_mode=ParseMode.HTML if letter.html else None,
+        message_thread_id=letter.thread_id,
+        link_preview_options=_preview(letter.video),
+        reply_markup=letter.buttons,
+        reply_to_message_id=letter.reply_to,
+        allow_sending_without_reply=bool(letter.reply_to) or None,
+    )
+    return sent.message_id
+
+
+def _preview(video: str | None) -> telegram.LinkPreviewOptions:
+    if not video:
+        return _NO_PREVIEW
+    return telegram.LinkPreviewOptions(url=video, prefer_large_media=True)
+
+
+def keyboard(actions: Iterable[Action]) -> telegram.InlineKeyboardMarkup | None:
+    """Buttons below a message; the commands of the actions are their data."""
+    laid = [
+        [telegram.InlineKeyboardButton(one.label, callback_data=one.command) for one in row]
+        for row in render.rows(actions)
+    ]
+    return telegram.InlineKeyboardMarkup(laid) if laid else None
+
+
+def in_parts(letter: Letter, htmls: Sequence[str], plains: Sequence[str]) -> list[Letter]:
+    """A long answer as several texts: the question is quoted by the first, the last has buttons."""
+    if len(htmls) != len(plains):  # split at other places: only the plain form is sure to match
+        htmls = [""] * len(plains)
+    last = len(plains) - 1
+    return [
+        replace(
+            letter,
+            html=html or None,
+            plain=plain,
+            buttons=letter.buttons if place == last else None,
+            reply_to=None if place else letter.reply_to,
+        )
+        for place, (html, plain) in enumerate(zip(htmls, plains, strict=True))
+    ]

@@ -1,0 +1,27 @@
+"""What only Telegram has to say: about buttons, channels and too many commands."""
+
+from typing import Final
+
+FOREIGN: Final = "This button does not belong to this message. Write the command instead: /help"
+USED: Final = "These buttons were used or are too old. Ask again: /help lists what I can do."
+NOT_YOURS: Final = "These buttons are for whoever asked. Send it yourself: {command}"
+MANAGERS: Final = "Only administrators of this chat can do that, in their own name: {command}"
+TOO_FAST: Final = "That was too much at once. Wait a few seconds, then send it again."
+CHOOSE: Final = "Choose a channel"
+ASK_CHANNEL: Final = (
+    "Which channel is to get alerts? Press “Choose a channel” below; I join it as an administrator "
+    "who may post messages. What you then send here is about that channel, until you send "
+    "/channel off."
+)
+NOW_FOR: Final = (
+    "From now on what you send here is about the channel {title}: start with /subscribe and a "
+    "title. /channel off ends it."
+)
+FOR_ITSELF: Final = "What you send here is about this chat again."
+ABOUT: Final = "(About the channel {title}; /channel off ends that.)"
+NOT_MANAGED: Final = "You do not administrate {title}, so I cannot let you decide what it gets."
+CANNOT_POST: Final = (
+    "I may not post in {title}. Make me an administrator there with the right to post messages, "
+    "then choose it again: /channel"
+)
+ONLY_DIRECT: Final = "Channels are set up in a direct chat with me: send /channel there."
