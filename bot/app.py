@@ -26,7 +26,7 @@ from storage.trust import trust
 from storage.upgrade import Working
 
 if TYPE_CHECKING:
-    from bot.platforms.telegram.service import Telegram
+    from bot.platforms.telegram.service import Access
 
 STOP_WITHIN: Final = 5.0
 """Seconds that sends in flight get to end when the bot stops."""
@@ -110,8 +110,9 @@ async def run(
     path = file_of(settings.database_url.get_secret_value())
     with _stop_signals() as stopping, only_bot(path):
         async with opened(settings, working, bot=True) as storage:
-            if settings.telegram_token:
-                await _run_on_platforms(settings, storage, stopping, tell)
+            access = telegram_access(settings)
+            if access:
+                await _run_on_telegram(settings, access, storage, stopping, tell)
             else:
                 await _run_in_terminal(settings, storage, front(), stopping)
 
@@ -126,10 +127,16 @@ async def _run_in_terminal(
             await _finish(engine)
 
 
-async def _run_on_platforms(
-    settings: Settings, storage: Storage, stopping: asyncio.Event, tell: Callable[[str], None]
+async def _run_on_telegram(
+    settings: Settings,
+    access: "Access",
+    storage: Storage,
+    stopping: asyncio.Event,
+    tell: Callable[[str], None],
 ) -> None:
-    telegram = _telegram(settings)
+    from bot.platforms.telegram.service import Telegram
+
+    telegram = Telegram(access)
     engine = Engine(storage, {Platform.TELEGRAM: telegram.messenger}, utc_now)
     async with (
         telegram.connected(),
@@ -139,17 +146,17 @@ async def _run_on_platforms(
         await _until(stopping, telegram.serve(engine.core, tell))
 
 
-def _telegram(settings: Settings) -> "Telegram":
-    from bot.platforms.telegram.service import Access, Telegram  # takes 300 ms to import
+def telegram_access(settings: Settings) -> "Access | None":
+    """How to reach Telegram, if the bot has a token for it."""
+    if not settings.telegram_token:
+        return None
+    from bot.platforms.telegram.service import Access  # takes 300 ms to import
 
-    assert settings.telegram_token  # noqa: S101 - whoever calls has looked
-    return Telegram(
-        Access(
-            settings.telegram_token.get_secret_value(),
-            settings.telegram_api_url,
-            settings.telegram_webhook_url,
-            settings.telegram_webhook_listen,
-        )
+    return Access(
+        settings.telegram_token.get_secret_value(),
+        settings.telegram_api_url,
+        settings.telegram_webhook_url,
+        settings.telegram_webhook_listen,
     )
 
 

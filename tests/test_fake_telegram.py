@@ -282,6 +282,7 @@ READABLE: Final = {
         "see https://netflix.com/tudum.",
         [("url", "https://netflix.com/tudum")],
     ),
+    "🎬 /list 🎬 x.org": ("🎬 /list 🎬 x.org", [("bot_command", "/list"), ("url", "x.org")]),
     "variety.com, not Node.js": ("variety.com, not Node.js", [("url", "variety.com")]),
     "use /follow@CliffhangerBot or /list": (
         "use /follow@CliffhangerBot or /list",
@@ -686,6 +687,8 @@ class TestPeople:
             for one in (owner, admin, member, stranger)
         ]
         assert statuses == ["creator", "administrator", "restricted", "left"]
+        assert group.member(owner.id).may("can_promote_members")
+        assert not group.member(admin.id).may("can_promote_members")
         administrators = await bot.get_chat_administrators(group.id)
         assert {one.user.id for one in administrators} == {owner.id, admin.id}
         assert (await bot.get_chat_member(group.id, fake.bot.id)).status == "member"

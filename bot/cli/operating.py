@@ -3,13 +3,13 @@
 import asyncio
 import json
 import sqlite3
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bot.cli.console import REFUSED, say, settings, with_storage, working
 from bot.config import Settings
+from bot.platforms.findings import Finding, Verdict
 
 if TYPE_CHECKING:  # the store takes long to import; usage errors and --help do without it
     from storage.store import Storage
@@ -44,56 +44,59 @@ def deliveries(
 
 def doctor() -> None:
     """Check the settings, the database and this machine, and say what to do."""
-    findings = _findings(settings())
+    read = settings()
+    findings = [_settings_finding(read), _database_finding(read), _sqlite_finding()]
+    findings += _platform_findings(read)
     for verdict, finding in findings:
         say(f"{verdict:<4}  {finding}")
     if any(verdict is Verdict.MEND for verdict, _ in findings):
         raise typer.Exit(REFUSED)
 
 
-class Verdict(StrEnum):
-    """What the doctor thinks of a finding."""
+def _platform_findings(read: Settings) -> list[Finding]:
+    from bot.app import telegram_access
 
-    OK = "ok"
-    NOTE = "note"
-    MEND = "MEND"
+    access = telegram_access(read)
+    if access is None:
+        return [Finding(Verdict.NOTE, "without TELEGRAM_TOKEN the bot runs in the terminal")]
+    from bot.platforms.telegram.doctor import examine
+
+    with working("Asking Telegram"):
+        return asyncio.run(examine(access))
 
 
-def _findings(read: Settings) -> list[tuple[Verdict, str]]:
-    return [_settings_finding(read), _database_finding(read), _sqlite_finding()]
-
-
-def _settings_finding(read: Settings) -> tuple[Verdict, str]:
+def _settings_finding(read: Settings) -> Finding:
     from bot.app import check_platforms
     from bot.errors import SettingsError
 
     try:
         check_platforms(read)
     except SettingsError as error:
-        return Verdict.MEND, str(error)
-    return Verdict.OK, "the settings can be used"
+        return Finding(Verdict.MEND, str(error))
+    return Finding(Verdict.OK, "the settings can be used")
 
 
-def _database_finding(read: Settings) -> tuple[Verdict, str]:
+def _database_finding(read: Settings) -> Finding:
     from bot.errors import StorageError
 
     try:
-        return Verdict.OK, f"{_checked(read)} is sound and of this version"
+        return Finding(Verdict.OK, f"{_checked(read)} is sound and of this version")
     except StorageError as error:
-        return Verdict.MEND, str(error)
+        return Finding(Verdict.MEND, str(error))
 
 
-def _sqlite_finding() -> tuple[Verdict, str]:
+def _sqlite_finding() -> Finding:
     from storage.database import SAFE_SQLITE
 
     name = f"SQLite {sqlite3.sqlite_version}"
     if sqlite3.sqlite_version_info >= SAFE_SQLITE:
-        return Verdict.OK, name
-    return Verdict.NOTE, (
+        return Finding(Verdict.OK, name)
+    return Finding(
+        Verdict.NOTE,
         f"{name} is older than {'.'.join(map(str, SAFE_SQLITE))}: two processes that write and "
         "checkpoint at once may damage the file. Cliffhanger leaves checkpoints to the bot alone; "
         "run no other tool that checkpoints (such as Litestream) beside it, or install a newer "
-        "SQLite"
+        "SQLite",
     )
 
 
