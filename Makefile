@@ -34,10 +34,12 @@ bench: $(DEV)
 picture: $(DEV)
 	$(BIN)/python -m tests.picture docs/demo.svg
 
-# The locks hold for every Python >= 3.11 and every system, and name no index.
+# The locks hold for every Python >= 3.11 and every system, name no index, and agree: what is tested
+# is what runs.
 lock: $(DEV)
-	$(BIN)/uv pip compile pyproject.toml build.in $(LOCK_OPTIONS) --output-file requirements.txt
 	$(BIN)/uv pip compile pyproject.toml build.in --extra dev $(LOCK_OPTIONS) --output-file requirements-dev.txt
+	$(BIN)/uv pip compile pyproject.toml build.in $(LOCK_OPTIONS) --constraint requirements-dev.txt \
+		--output-file requirements.txt
 
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate --quiet

@@ -172,7 +172,7 @@ REFUSALS: Final[list[tuple[int, str, Any]]] = [
     (400, "Bad Request: REPLY_MESSAGE_ID_INVALID", Fix.REPLY),
     (400, "Bad Request: FROZEN_METHOD_INVALID", PlatformStopped),
     (400, "Logged out", PlatformStopped),
-    (400, "Bad Request: something that was never seen", NotSent),
+    (400, "Bad Request: something that was never seen", DeliveryError),
     (403, "Forbidden: something that was never seen", LOCKED),
 ]
 
