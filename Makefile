@@ -30,9 +30,10 @@ format: $(DEV)
 bench: $(DEV)
 	$(BIN)/python -m tests.bench $(if $(TITLES),--titles $(TITLES))
 
-# The picture in the README, recorded from the real terminal.
+# The pictures in the README, recorded from the real terminal and from a chat on the fake Telegram.
 picture: $(DEV)
 	$(BIN)/python -m tests.picture docs/demo.svg
+	$(BIN)/python -m tests.telegram_picture docs/telegram.svg
 
 # The locks hold for every Python >= 3.11 and every system, name no index, and agree: what is tested
 # is what runs.

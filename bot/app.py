@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -136,6 +137,8 @@ async def _run_on_telegram(
 ) -> None:
     from bot.platforms.telegram.service import Telegram
 
+    # Else every wait that Telegram asks for comes with a warning about the type of its number.
+    os.environ.setdefault("PTB_TIMEDELTA", "1")
     telegram = Telegram(access)
     engine = Engine(storage, {Platform.TELEGRAM: telegram.messenger}, utc_now)
     async with (

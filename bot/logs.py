@@ -2,8 +2,12 @@
 
 import logging
 import sys
+import traceback
 from collections.abc import Collection, MutableMapping
+from functools import partial
+from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 
@@ -19,6 +23,7 @@ def set_up(settings: Settings) -> None:
         if token
     ]
     level = logging.getLevelNamesMapping()[settings.log_level]
+    redactor = Redactor(secrets)
     form: structlog.types.Processor
     if settings.log_format is LogFormat.JSON:
         form = structlog.processors.JSONRenderer(ensure_ascii=False)
@@ -28,7 +33,7 @@ def set_up(settings: Settings) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        Redactor(secrets),
+        redactor,
     ]
     structlog.configure(
         processors=[*shared, form],
@@ -38,11 +43,23 @@ def set_up(settings: Settings) -> None:
     handler = _StderrNow()
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[*shared, _bare, form]))
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+    sys.excepthook = partial(_last_words, redactor)
 
 
 def _to_stderr(*_: Any) -> structlog.PrintLogger:
     # Looked up at every line: while a prompt is drawn, standard error is a stand-in.
     return structlog.PrintLogger(sys.stderr)
+
+
+def _last_words(
+    redactor: "Redactor",
+    kind: type[BaseException],
+    error: BaseException,
+    trace: TracebackType | None,
+) -> None:
+    """Tell of an error that nobody expected, as Python does."""
+    told = "".join(traceback.format_exception(kind, error, trace))
+    print(redactor(None, "", {"exception": told})["exception"], file=sys.stderr)  # noqa: T201
 
 
 class _StderrNow(logging.Handler):
@@ -61,7 +78,8 @@ class Redactor:
     """Takes tokens, and whatever looks like one, out of every value of a log line."""
 
     def __init__(self, secrets: Collection[str]) -> None:
-        self._secrets = [secret for secret in secrets if secret]
+        forms = [form for secret in secrets for form in (secret, quote(secret, safe=""))]
+        self._secrets = [form for form in forms if form]
 
     def __call__(
         self, _logger: Any, _method: str, event: MutableMapping[str, Any]
@@ -72,9 +90,11 @@ class Redactor:
     def _masked(self, key: str, value: Any) -> Any:
         if isinstance(value, int | float | bool | None):
             return value
-        text = self._mask(value if isinstance(value, str) else repr(value))
+        text = value if isinstance(value, str) else repr(value)
         # Only a traceback may have several lines: other text could pass for a line of the log.
-        return "\n".join(map(clean, text.split("\n"))) if key == "exception" else clean(text)
+        lines = text.split("\n") if key == "exception" else [text]
+        # Cleaned first: a character that is taken out must not have hidden a token.
+        return self._mask("\n".join(map(clean, lines)))
 
     def _mask(self, text: str) -> str:
         for secret in self._secrets:

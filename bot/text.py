@@ -11,7 +11,7 @@ _ALSO_UNSAFE: Final = frozenset("\u2028\u2029\ufeff")
 
 MASK: Final = "[secret]"
 _SECRETS: Final = re.compile(
-    r"\d{6,}:[A-Za-z0-9_-]{30,}"  # a Telegram token
+    r"\d{6,}(?::|%3[Aa])[A-Za-z0-9_-]{30,}"  # a Telegram token, also as a part of an address
     r"|[A-Za-z0-9_-]{23,28}\.[A-Za-z0-9_-]{6,7}\.[A-Za-z0-9_-]{27,}"  # a Discord token
     r"|(?<=://)[^/@\s:]*:\S+(?=@)"  # user and password of an address
 )

@@ -22,6 +22,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.dml import UpdateBase
 
 from bot.errors import StorageBusy, StorageError, StorageFull, StorageUnusable
 
@@ -115,6 +117,8 @@ class Database:
         self._reading_now: set[asyncio.Future[Any]] = set()
         self._closed = False
         self._checkpoints = checkpoints
+        self._driver: Any = None
+        self._texts: dict[UpdateBase, tuple[str, list[str], dict[str, Any]]] = {}
         self._writer = self._engine(pool_size=1, immediate=True)
         self._readers = self._engine(pool_size=4, immediate=False)
 
@@ -130,11 +134,26 @@ class Database:
         and a commit that was begun is not lost. While another process writes, it is tried again
         until `BUSY_SECONDS` have passed. Raises `StorageError`.
         """
+        return await self._in_turn(lambda: self._unit(work))
+
+    async def write_many(self, statement: UpdateBase, rows: Sequence[dict[str, Any]]) -> None:
+        """Run one statement for many rows, as a unit of work like `write`, at a third of its cost.
+
+        For what is written for every message: the values are handed to the driver as they are, so
+        they must be numbers and texts. Raises `StorageError`.
+        """
+        if _is_sqlite(self.url):
+            await self._in_turn(lambda: self._many(statement, rows))
+        else:
+            await self.write(lambda connection: connection.execute(statement, rows))
+
+    async def _in_turn(self, unit: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a unit to its end when its turn comes; again while another process writes."""
         end = time.monotonic() + BUSY_SECONDS
         while True:
             try:
                 async with self._lock:
-                    return await _to_its_end(self._unit(work))
+                    return await _to_its_end(unit())
             except StorageBusy:
                 if time.monotonic() >= end:
                     raise
@@ -154,6 +173,34 @@ class Database:
                 return await work(connection)
         except (DBAPIError, sqlite3.Error, OSError) as error:
             raise self._translated(error) from error
+
+    async def _many(self, statement: UpdateBase, rows: Sequence[dict[str, Any]]) -> None:
+        self._check_open()
+        text, names, given = self._compiled(statement)
+        values = [[row[name] if name in row else given[name] for name in names] for row in rows]
+        try:
+            if self._driver is None:
+                async with self._writer.connect():
+                    pass  # which notes the driver
+            driver = self._driver
+            await driver.execute("BEGIN IMMEDIATE")
+            try:
+                await driver.executemany(text, values)
+                await driver.commit()
+            except BaseException:
+                await driver.rollback()
+                raise
+        except (DBAPIError, sqlite3.Error, OSError) as error:
+            raise self._translated(error) from error
+
+    def _compiled(self, statement: UpdateBase) -> tuple[str, list[str], dict[str, Any]]:
+        """A statement as SQLite takes it: its text, the names of its values, those it brings."""
+        if statement not in self._texts:
+            compiled = statement.compile(self._writer.sync_engine)
+            assert isinstance(compiled, SQLCompiler)  # noqa: S101 - what statements compile to
+            names = list(compiled.positiontup or ())
+            self._texts[statement] = (str(compiled), names, dict(compiled.params))
+        return self._texts[statement]
 
     async def _reading(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         try:
@@ -195,8 +242,12 @@ class Database:
         if immediate:
             # Only who writes: a file that turns out to be somebody else's stays as it is.
             event.listen(engine.sync_engine, "connect", _write_ahead)
+            event.listen(engine.sync_engine, "connect", self._note_driver)
             event.listen(engine.sync_engine, "begin", _begin_immediate)
         return engine
+
+    def _note_driver(self, connection: Any, _record: object) -> None:
+        self._driver = connection.driver_connection
 
     def _prepare(self, connection: Any, _record: object) -> None:
         cursor = connection.cursor()
@@ -321,7 +372,9 @@ def _write_ahead(connection: Any, _record: object) -> None:
 
 def _begin_immediate(connection: Any) -> None:
     # A read that turns into a write fails at once when somebody wrote in between; this waits.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    # Handed to the driver itself: a cursor would cost two more turns of its thread.
+    adapted = connection.connection.dbapi_connection
+    adapted.run_async(lambda driver: driver.execute("BEGIN IMMEDIATE"))
 
 
 def _is_full(path: Path) -> bool:

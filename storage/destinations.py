@@ -3,11 +3,12 @@
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.model import DeliveryState, Destination, Platform
+from bot.model import Destination, Platform
 from storage.database import Database, insert_or, reads, writes
+from storage.joins import Signposts, hold
 from storage.moves import move_chat, resume_row
 from storage.schema import (
     deliveries,
@@ -16,7 +17,6 @@ from storage.schema import (
     fanouts,
     focuses,
     keyboards,
-    on_its_way,
     subscriptions,
     suspensions,
     updates,
@@ -27,8 +27,9 @@ from storage.schema import (
 class Destinations:
     """The chats and threads the bot speaks to."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, signposts: Signposts) -> None:
         self._database = database
+        self._signposts = signposts
 
     @writes
     async def suspend(
@@ -89,8 +90,7 @@ class Destinations:
             again = update(doubts).where(mine).values(times=row.times + 1, reason=reason)
             await connection.execute(again)
             return row.times + 1, row.since
-        known = select(destinations.c.id).where(destinations.c.id == destination_id)
-        if await connection.scalar(known) is not None:
+        if await _is_here(connection, destination_id):
             first = {"destination_id": destination_id, "reason": reason, "since": now, "times": 1}
             await connection.execute(insert(doubts).values(first))
         return 1, now
@@ -117,8 +117,9 @@ class Destinations:
         """The chat `old` goes on as `new`: everything of it moves there, thread by thread.
 
         Where the new one is known already the two become one; nothing is sent twice to it, and
-        what is on its way stays behind until its outcome is known. Doing it again moves the rest.
+        what is on its way follows when its outcome is known. Doing it again changes nothing.
         """
+        self._signposts.any = True
         await move_chat(connection, platform, old, new, now)
 
     @writes
@@ -133,8 +134,6 @@ class Destinations:
     @reads
     async def wishes(self, connection: AsyncConnection) -> list[tuple[str, int]]:
         """Titles that were asked for in vain, with how many chats asked, most first."""
-        from sqlalchemy import func
-
         count = func.count().label("asked_by")
         statement = select(wishes.c.asked, count).group_by(wishes.c.asked)
         rows = await connection.execute(statement.order_by(count.desc(), wishes.c.asked))
@@ -206,27 +205,25 @@ class Destinations:
 
 async def _of_chat(connection: AsyncConnection, platform: Platform, chat_id: int) -> list[int]:
     of_chat = (destinations.c.platform == platform, destinations.c.chat_id == chat_id)
-    return list(await connection.scalars(select(destinations.c.id).where(*of_chat)))
+    here = select(destinations.c.id).where(*of_chat, destinations.c.moved_to.is_(None))
+    return list(await connection.scalars(here))
+
+
+async def _is_here(connection: AsyncConnection, destination_id: int) -> bool:
+    """Whether a destination is known, and has not become another one."""
+    known = (destinations.c.id == destination_id, destinations.c.moved_to.is_(None))
+    return await connection.scalar(select(destinations.c.id).where(*known)) is not None
 
 
 async def _suspend(
     connection: AsyncConnection, destination_id: int, reason: str, now: dt.datetime
 ) -> None:
-    known = select(destinations.c.id).where(destinations.c.id == destination_id)
-    if await connection.scalar(known) is None:
+    if not await _is_here(connection, destination_id):
         return
     values = {"destination_id": destination_id, "reason": reason, "since": now}
     await connection.execute(insert_or(connection, suspensions).values(values))
     await connection.execute(delete(doubts).where(doubts.c.destination_id == destination_id))
-    await connection.execute(
-        update(deliveries)
-        .where(
-            deliveries.c.destination_id == destination_id,
-            deliveries.c.state == DeliveryState.PENDING,
-            ~on_its_way(),
-        )
-        .values(state=DeliveryState.HELD, reason=reason)
-    )
+    await hold(connection, destination_id, reason)
 
 
 async def _forget_conversations(connection: AsyncConnection, destination: Destination) -> None:
@@ -240,14 +237,15 @@ async def _forget_conversations(connection: AsyncConnection, destination: Destin
 
 
 async def find_destination(connection: AsyncConnection, destination: Destination) -> int | None:
-    """The row of a destination, if it is known."""
-    return await connection.scalar(
-        select(destinations.c.id).where(
+    """The row of a destination, if it is known: where it has moved, the one it has become."""
+    found: int | None = await connection.scalar(
+        select(func.coalesce(destinations.c.moved_to, destinations.c.id)).where(
             destinations.c.platform == destination.platform,
             destinations.c.chat_id == destination.chat_id,
             destinations.c.thread_id == (destination.thread_id or 0),
         )
     )
+    return found
 
 
 async def put_destination(connection: AsyncConnection, destination: Destination) -> int:

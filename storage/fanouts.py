@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Insert,
+    Row,
     Select,
     bindparam,
     case,
@@ -27,18 +28,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.model import DeliveryState, Kinds, Seq, ShowId, UpdateKind
 from storage.database import Database, WholeNumber, insert_or, reads, writes
-from storage.outbox import was_sent
+from storage.joins import follow
 from storage.schema import (
     Flight,
     bits,
     counters,
     deliveries,
+    destinations,
     fanouts,
+    reachable_and_wants,
     subscriptions,
     suspensions,
     updates,
+    was_sent,
 )
-from storage.subscriptions import reachable_and_wants
 
 _CURSOR = "fanout"
 
@@ -117,38 +120,53 @@ class Fanouts:
     async def expand(self, connection: AsyncConnection, seq: Seq, chunk: int) -> int:
         """Create the next deliveries of a job, for at most `chunk` of those it concerns.
 
-        Returns how many were created; the job is done when nobody is left. Where it takes an update
+        Returns how many those were; the job is done when nobody is left. Where it takes an update
         back, those it passes over can never get that update any more.
         """
         job = (await connection.execute(_OPEN_JOB, {"seq": seq})).first()
         if job is None:
             return 0
-        steps = _TOLD_OF if job.retracts_seq else _FOLLOWERS
-        given = {
-            "seq": seq,
-            "show": job.show_id,
-            "wanted": bits(job.kinds),
-            "taken_back": job.retracts_seq,
-            "due": job.due_at,
-            "mark": job.mark,
-            "chunk": chunk,
-        }
-        upper, found = (await connection.execute(steps.ahead, given)).one()
-        created = 0
-        if found:
-            created = (await connection.execute(steps.create, {**given, "upper": upper})).rowcount
-        if job.retracts_seq:
-            passed = upper if found == chunk else _LAST
-            await connection.execute(_WITHDRAW, {**given, "upper": passed})
+        given = {**_given(job), "mark": job.mark}
+        ahead = await connection.execute(_steps_of(job).ahead, {**given, "chunk": chunk})
+        upper, found = ahead.one()
+        passed = upper if found == chunk else _LAST
+        moves = await connection.scalar(_ANY_MOVED) is not None
+        created = await _create(connection, job, {**given, "upper": passed}, moves=moves)
         moved = {"upper": upper or job.mark, "created": created, "done": int(found < chunk)}
         await connection.execute(_PROGRESS, {"seq": seq, **moved})
-        return created
+        if moves:
+            await follow(connection)
+        return int(found)
 
     @reads
     async def created(self, connection: AsyncConnection) -> int:
         """How many deliveries all jobs together have created."""
         statement = select(func.coalesce(func.sum(fanouts.c.created), 0))
         return int((await connection.execute(statement)).scalar_one())
+
+
+async def catch_up(connection: AsyncConnection, destination_id: int) -> None:
+    """Create at once what the open jobs hold for a destination that they have not come to yet."""
+    ahead = select(fanouts).where(fanouts.c.done == 0, fanouts.c.mark < destination_id)
+    for job in list(await connection.execute(ahead)):
+        only = {"mark": destination_id - 1, "upper": destination_id}
+        created = await _create(connection, job, {**_given(job), **only}, moves=True)
+        more = {"seq": job.update_seq, "upper": job.mark, "created": created, "done": 0}
+        await connection.execute(_PROGRESS, more)
+
+
+async def _create(
+    connection: AsyncConnection, job: Row[Any], given: dict[str, object], *, moves: bool
+) -> int:
+    """Create the deliveries of a job after `mark` up to `upper`; returns how many.
+
+    Only where a chat has moved may some be there already, which takes a look at each.
+    """
+    steps = _steps_of(job)
+    created = await connection.execute(steps.create_missing if moves else steps.create, given)
+    if job.retracts_seq:
+        await connection.execute(_WITHDRAW, given)
+    return created.rowcount
 
 
 async def _unread(connection: AsyncConnection, limit: int) -> list[Unread]:
@@ -169,6 +187,16 @@ async def _unread(connection: AsyncConnection, limit: int) -> list[Unread]:
         Unread(Seq(row.seq), row.show_id, UpdateKind(row.kind), bool(row.pushes), row.retracts_seq)
         for row in await connection.execute(statement)
     ]
+
+
+def _given(job: Row[Any]) -> dict[str, object]:
+    return {
+        "seq": job.update_seq,
+        "show": job.show_id,
+        "wanted": bits(job.kinds),
+        "taken_back": job.retracts_seq,
+        "due": job.due_at,
+    }
 
 
 def _row(job: Job, now: dt.datetime) -> dict[str, object]:
@@ -203,15 +231,20 @@ class _Steps:
 
     ahead: Executable
     create: Insert
+    create_missing: Insert
 
 
 def _steps(audience: Select[Any], state: ColumnElement[Any]) -> _Steps:
     """The statements for an audience (destinations with lanes), and the first state."""
     destination, _ = audience.selected_columns
+    seq = bindparam("seq", type_=WholeNumber)
     after = audience.where(destination > bindparam("mark", type_=WholeNumber))
     ahead = after.with_only_columns(destination).order_by(destination).limit(bindparam("chunk"))
+    known = deliveries.alias()
+    # Who has moved may have it already.
+    has_it = exists().where(known.c.destination_id == destination, known.c.update_seq == seq)
     rows = after.where(destination <= bindparam("upper", type_=WholeNumber)).add_columns(
-        bindparam("seq", type_=WholeNumber),
+        seq,
         state,
         bindparam("due", type_=deliveries.c.due_at.type),
     )
@@ -220,6 +253,7 @@ def _steps(audience: Select[Any], state: ColumnElement[Any]) -> _Steps:
     return _Steps(
         select(func.max(next_ones.c.destination_id), func.count()).select_from(next_ones),
         insert(deliveries).from_select(columns, rows),
+        insert(deliveries).from_select(columns, rows.where(~has_it)),
     )
 
 
@@ -245,6 +279,12 @@ _TOLD_OF: Final = _steps(
     ),
 )
 
+
+def _steps_of(job: Row[Any]) -> _Steps:
+    return _TOLD_OF if job.retracts_seq else _FOLLOWERS
+
+
+_ANY_MOVED: Final = select(destinations.c.id).where(destinations.c.moved_to.is_not(None)).limit(1)
 _LAST: Final = 2**63 - 1
 _WITHDRAW: Final = (
     # Who has not got what is taken back never will, whoever composes it from an older log.

@@ -3,21 +3,18 @@
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, select, type_coerce, update
+from sqlalchemy import ColumnElement, Table, and_, case, delete, exists, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.model import DeliveryState, Platform
+from bot.model import Platform
 from storage.database import WholeNumber
+from storage.fanouts import catch_up
+from storage.joins import free, hold, join_deliveries
 from storage.schema import (
-    LANDED,
-    Flight,
-    deliveries,
     destinations,
     doubts,
-    fanouts,
     focuses,
     keyboards,
-    on_its_way,
     subscriptions,
     suspensions,
     wishes,
@@ -28,8 +25,11 @@ async def move_chat(
     connection: AsyncConnection, platform: Platform, old: int, new: int, now: dt.datetime
 ) -> None:
     """Move every destination of the chat `old` to the chat `new`."""
+    if old == new:
+        return
     of_chat = (destinations.c.platform == platform, destinations.c.chat_id == old)
-    for row in list(await connection.execute(select(destinations).where(*of_chat))):
+    here = select(destinations).where(*of_chat, destinations.c.moved_to.is_(None))
+    for row in list(await connection.execute(here)):
         there = select(destinations.c.id).where(
             destinations.c.platform == platform,
             destinations.c.chat_id == new,
@@ -39,6 +39,7 @@ async def move_chat(
         if target is None:
             moved = update(destinations).where(destinations.c.id == row.id)
             await connection.execute(moved.values(chat_id=new))
+            await connection.execute(delete(doubts).where(doubts.c.destination_id == row.id))
             await resume_row(connection, row.id, now)
         else:
             await _join(connection, row.id, target, now)
@@ -54,26 +55,20 @@ async def resume_row(connection: AsyncConnection, destination_id: int, now: dt.d
     )
     if not ended.rowcount:
         return False
-    await _free(connection, destination_id, now)
+    await free(connection, destination_id, now)
     return True
-
-
-async def _free(connection: AsyncConnection, destination_id: int, now: dt.datetime) -> None:
-    held = (
-        deliveries.c.destination_id == destination_id,
-        deliveries.c.state == DeliveryState.HELD,
-    )
-    await connection.execute(
-        update(deliveries)
-        .where(*held)
-        .values(state=DeliveryState.PENDING, due_at=now, flight=LANDED)
-    )
 
 
 async def _join(connection: AsyncConnection, old: int, new: int, now: dt.datetime) -> None:
     """Give everything of one destination to another one; the first stays as a signpost."""
+    # It may have been a signpost itself: a chat that moved away and is back.
+    back = update(destinations).where(destinations.c.id == new)
+    await connection.execute(back.values(moved_to=None))
+    # A fan-out has come to one of them and not to the other: it would miss what moves behind it.
+    await catch_up(connection, old)
+    await catch_up(connection, new)
     await _join_subscriptions(connection, old, new)
-    await _join_deliveries(connection, old, new)
+    await join_deliveries(connection, old, new)
     await connection.execute(
         update(wishes)
         .where(wishes.c.destination_id == old, ~_also(wishes, new, "asked"))
@@ -81,24 +76,28 @@ async def _join(connection: AsyncConnection, old: int, new: int, now: dt.datetim
     )
     for table in (wishes, suspensions, doubts):
         await connection.execute(delete(table).where(table.c.destination_id == old))
-    held = select(suspensions.c.since).where(suspensions.c.destination_id == new)
-    if await connection.scalar(held) is None:
-        await _free(connection, new, now)
+    why = select(suspensions.c.reason).where(suspensions.c.destination_id == new)
+    reason = await connection.scalar(why)
+    if reason is None:
+        await free(connection, new, now)
+    else:
+        await hold(connection, new, reason)
     signposts = (destinations.c.id == old) | (destinations.c.moved_to == old)
     await connection.execute(update(destinations).where(signposts).values(moved_to=new))
 
 
 async def _join_subscriptions(connection: AsyncConnection, old: int, new: int) -> None:
-    """Follow what either followed, for the kinds that either wanted."""
+    """Follow what either followed, for the kinds that either wanted, since the earlier one did."""
     theirs = subscriptions.alias()
     both = and_(theirs.c.destination_id == old, theirs.c.show_id == subscriptions.c.show_id)
     wanted = select(theirs.c.kinds).where(both).scalar_subquery()
-    kinds = func.coalesce(wanted, subscriptions.c.kinds)
-    merged = _bits(subscriptions.c.kinds).bitwise_or(_bits(kinds))
+    kinds = _bits(subscriptions.c.kinds).bitwise_or(_bits(wanted))
+    since = select(theirs.c.since_seq).where(both).scalar_subquery()
+    earlier = case((since < subscriptions.c.since_seq, since), else_=subscriptions.c.since_seq)
     await connection.execute(
         update(subscriptions)
         .where(subscriptions.c.destination_id == new, exists().where(both))
-        .values(kinds=merged)
+        .values(kinds=kinds, since_seq=earlier)
     )
     await connection.execute(
         update(subscriptions)
@@ -106,39 +105,6 @@ async def _join_subscriptions(connection: AsyncConnection, old: int, new: int) -
         .values(destination_id=new)
     )
     await connection.execute(delete(subscriptions).where(subscriptions.c.destination_id == old))
-
-
-async def _join_deliveries(connection: AsyncConnection, old: int, new: int) -> None:
-    """One delivery of each update is left: the one that was sent, where one was."""
-    ours = (deliveries.c.destination_id == old, ~on_its_way())
-    theirs = deliveries.alias()
-    sent_there = exists().where(
-        theirs.c.destination_id == old,
-        theirs.c.update_seq == deliveries.c.update_seq,
-        theirs.c.state.in_((DeliveryState.SENT, DeliveryState.UNCERTAIN))
-        | (theirs.c.flight > Flight.GROUNDED),
-    )
-    unsent = (
-        deliveries.c.destination_id == new,
-        deliveries.c.state.in_((DeliveryState.PENDING, DeliveryState.HELD)),
-        deliveries.c.flight == Flight.GROUNDED,
-    )
-    await _drop(connection, and_(*unsent, sent_there))
-    await connection.execute(
-        update(deliveries)
-        .where(*ours, ~_also(deliveries, new, "update_seq"))
-        .values(destination_id=new)
-    )
-    await _drop(connection, and_(*ours))
-
-
-async def _drop(connection: AsyncConnection, which: ColumnElement[bool]) -> None:
-    """Delete deliveries that have a twin; the number created keeps adding up."""
-    seqs = list(await connection.scalars(select(deliveries.c.update_seq).where(which)))
-    await connection.execute(delete(deliveries).where(which))
-    if seqs:
-        fewer = update(fanouts).where(fanouts.c.update_seq.in_(seqs))
-        await connection.execute(fewer.values(created=fanouts.c.created - 1))
 
 
 def _also(table: Table, destination_id: int, by: str) -> ColumnElement[bool]:

@@ -17,27 +17,31 @@ from sqlalchemy import (
     literal_column,
     select,
     type_coerce,
+    union_all,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.model import Delivery, DeliveryState, Destination, Platform, Seq
+from bot.model import Delivery, DeliveryState, Destination, Platform, Seq, ShowId
 from storage.database import Database, WholeNumber, reads, writes
 from storage.destinations import to_destination
+from storage.joins import Signposts, follow
 from storage.schema import (
     LANDED,
+    REACHED,
     Flight,
     deliveries,
     destinations,
     fanouts,
+    milliseconds,
     on_its_way,
     subscriptions,
     suspensions,
     updates,
+    was_sent,
 )
 
 UNSUBSCRIBED: Final = "unsubscribed before it was sent"
-_REACHED: Final = (DeliveryState.SENT, DeliveryState.UNCERTAIN)
 _PENDING: Final = deliveries.c.state == DeliveryState.PENDING
 _TAKE_OFF: Final = deliveries.c.flight.bitwise_or(Flight.OPEN)
 _NEXT_DUE: Final = (
@@ -86,8 +90,9 @@ class Failure:
 class Deliveries:
     """The rows of the outbox."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, signposts: Signposts) -> None:
         self._database = database
+        self._signposts = signposts
 
     @writes
     async def claim(
@@ -126,10 +131,22 @@ class Deliveries:
         claimed = [Delivery(Seq(seq), to, attempts) for seq, to, attempts in taken]
         return await _parcels(connection, claimed)
 
-    @writes
-    async def settle(self, connection: AsyncConnection, done: Sequence[Settlement]) -> None:
+    async def settle(self, done: Sequence[Settlement]) -> None:
         """Write down how deliveries ended, all in one unit of work."""
-        await connection.execute(_SETTLE, [_settled(one) for one in done])
+        outcomes = [_settled(one) for one in done]
+        if not self._signposts.any:
+            await self._database.write_many(_SETTLE, outcomes)
+            outcomes = []
+        if self._signposts.any:  # now, if not before: a chat may have moved meanwhile
+            await self._settle_and_follow(outcomes)
+
+    @writes
+    async def _settle_and_follow(
+        self, connection: AsyncConnection, outcomes: list[dict[str, object]]
+    ) -> None:
+        if outcomes:
+            await connection.execute(_SETTLE, outcomes)
+        self._signposts.any = await follow(connection)
 
     @writes
     async def release(self, connection: AsyncConnection, now: dt.datetime) -> int:
@@ -137,6 +154,7 @@ class Deliveries:
         freed = await connection.execute(
             update(deliveries).where(_PENDING, on_its_way()).values(due_at=now, flight=Flight.LOST)
         )
+        await follow(connection)
         await _no_later_than(connection, now)
         return freed.rowcount
 
@@ -148,6 +166,8 @@ class Deliveries:
         if unsent:
             rows = [{"to": one.destination_id, "seq": one.seq, "at": now} for one in unsent]
             await connection.execute(_GIVE_BACK, rows)
+            if self._signposts.any:
+                await follow(connection)
 
     @writes
     async def shift(self, connection: AsyncConnection, by: dt.timedelta) -> int:
@@ -214,19 +234,52 @@ class Deliveries:
     ) -> bool:
         """Whether an update reached this destination, or an earlier attempt may have.
 
-        For whoever has claimed what is due there: an attempt under way is not counted.
+        For whoever has claimed what is due there: an attempt under way is not counted, unless it
+        was on its way to the chat's former id.
         """
-        maybe = deliveries.c.flight.bitwise_and(Flight.LOST) != 0
+        former = select(destinations.c.id).where(destinations.c.moved_to == destination_id)
+        ids = union_all(select(literal(destination_id, WholeNumber)), former)
+        elsewhere = deliveries.c.destination_id != destination_id
+        lost = deliveries.c.flight.bitwise_and(Flight.LOST) != 0
         statement = (
             select(deliveries.c.update_seq)
             .join(updates, updates.c.seq == deliveries.c.update_seq)
             .where(
-                deliveries.c.destination_id == destination_id,
+                deliveries.c.destination_id.in_(ids),
                 updates.c.id == update_id,
-                deliveries.c.state.in_(_REACHED) | maybe,
+                deliveries.c.state.in_(REACHED) | lost | (elsewhere & on_its_way()),
             )
         )
         return (await connection.execute(statement)).first() is not None
+
+    @reads
+    async def told(
+        self,
+        connection: AsyncConnection,
+        platform: Platform,
+        chat_id: int,
+        seq: Seq,
+        message_id: str,
+    ) -> tuple[Destination, ShowId] | None:
+        """Which destination of a chat got an update in this message, and which show it was of.
+
+        A message whose sending was never confirmed has no id here, and counts as well.
+        """
+        statement = (
+            select(destinations.c.thread_id, updates.c.show_id)
+            .join(deliveries, deliveries.c.destination_id == destinations.c.id)
+            .join(updates, updates.c.seq == deliveries.c.update_seq)
+            .where(
+                destinations.c.platform == platform,
+                destinations.c.chat_id == chat_id,
+                deliveries.c.update_seq == seq,
+                func.coalesce(deliveries.c.message_id, message_id) == message_id,
+            )
+        )
+        row = (await connection.execute(statement)).first()
+        if row is None:
+            return None
+        return to_destination(platform, chat_id, row.thread_id), ShowId(row.show_id)
 
     @reads
     async def failures(self, connection: AsyncConnection, limit: int) -> list[Failure]:
@@ -273,18 +326,16 @@ def _unwanted() -> ColumnElement[bool]:
 
     What was on its way at that moment and failed comes back as pending, and is caught here.
     """
+    # Correlated explicitly: two levels down, a table of the statement is taken for another one.
+    moved = select(destinations.c.moved_to).where(destinations.c.id == deliveries.c.destination_id)
+    chat = func.coalesce(moved.correlate(deliveries).scalar_subquery(), deliveries.c.destination_id)
     follows = exists().where(
-        subscriptions.c.show_id == updates.c.show_id,
-        subscriptions.c.destination_id == deliveries.c.destination_id,
+        subscriptions.c.show_id == updates.c.show_id, subscriptions.c.destination_id == chat
     )
+    unfollowed = ~follows.correlate(updates, deliveries)
     return exists().where(
-        updates.c.seq == deliveries.c.update_seq, updates.c.retracts_seq.is_(None), ~follows
+        updates.c.seq == deliveries.c.update_seq, updates.c.retracts_seq.is_(None), unfollowed
     )
-
-
-def was_sent() -> ColumnElement[bool]:
-    """The condition that a delivery reached its destination, or may have."""
-    return deliveries.c.state.in_(_REACHED) | (deliveries.c.flight > Flight.GROUNDED)
 
 
 async def _parcels(connection: AsyncConnection, claimed: list[Delivery]) -> list[Parcel]:
@@ -320,6 +371,7 @@ _GIVE_BACK: Final = _THIS.values(
     attempts=deliveries.c.attempts - 1,
     flight=LANDED,
 )
+# Its values are handed over as they are stored: see `Database.write_many`.
 _SETTLE: Final = (
     _THIS.values(
         # Resumed meanwhile: what nobody holds any more would never be freed.
@@ -327,13 +379,13 @@ _SETTLE: Final = (
             (and_(_NEW_STATE == DeliveryState.HELD, ~_SUSPENDED), _PENDING_STATE),
             else_=_NEW_STATE,
         ),
-        due_at=func.coalesce(bindparam("new_due", type_=deliveries.c.due_at.type),
-                             deliveries.c.due_at),
+        due_at=func.coalesce(bindparam("new_due", type_=WholeNumber),
+                             type_coerce(deliveries.c.due_at, WholeNumber)),
         flight=LANDED.bitwise_or(bindparam("new_flight")),
         attempts=deliveries.c.attempts - bindparam("uncounted", type_=WholeNumber),
         message_id=bindparam("new_message_id"),
         reason=bindparam("new_reason"),
-        settled_at=_AT,
+        settled_at=bindparam("settled", type_=WholeNumber),
     )
 )  # fmt: skip
 
@@ -343,10 +395,10 @@ def _settled(one: Settlement) -> dict[str, object]:
         "to": one.delivery.destination_id,
         "seq": one.delivery.seq,
         "new_state": one.state,
-        "new_due": one.due_at,
+        "new_due": milliseconds(one.due_at) if one.due_at else None,
         "new_flight": Flight.LOST if one.maybe_sent else Flight.GROUNDED,
         "uncounted": 0 if one.counted else 1,
         "new_message_id": one.message_id,
         "new_reason": one.reason,
-        "at": one.at,
+        "settled": milliseconds(one.at),
     }

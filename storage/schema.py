@@ -29,7 +29,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    exists,
     text,
+    type_coerce,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -53,11 +55,16 @@ class Moment(TypeDecorator[dt.datetime]):
 
     def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> int | None:
         """To milliseconds."""
-        return None if value is None else (value - _EPOCH) // dt.timedelta(milliseconds=1)
+        return None if value is None else milliseconds(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> dt.datetime | None:
         """From milliseconds."""
         return None if value is None else _EPOCH + dt.timedelta(milliseconds=value)
+
+
+def milliseconds(moment: dt.datetime) -> int:
+    """A time as it is stored."""
+    return (moment - _EPOCH) // dt.timedelta(milliseconds=1)
 
 
 class KindSet(TypeDecorator[Kinds]):
@@ -349,3 +356,19 @@ LANDED: Final = deliveries.c.flight.bitwise_and(Flight.LOST)
 def on_its_way() -> ColumnElement[bool]:
     """The condition that a delivery is claimed: its outcome is not known yet."""
     return deliveries.c.flight.bitwise_and(Flight.OPEN) != 0
+
+
+REACHED: Final = (DeliveryState.SENT, DeliveryState.UNCERTAIN)
+"""The states of what arrived, or may have."""
+
+
+def was_sent() -> ColumnElement[bool]:
+    """The condition that a delivery reached its destination, or may have."""
+    return deliveries.c.state.in_(REACHED) | (deliveries.c.flight > Flight.GROUNDED)
+
+
+def reachable_and_wants(wanted: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:
+    """The conditions that a subscription wants some of these kinds (as bits), and can be served."""
+    suspended = exists().where(suspensions.c.destination_id == subscriptions.c.destination_id)
+    stored = type_coerce(subscriptions.c.kinds, WholeNumber)
+    return stored.bitwise_and(wanted) != 0, ~suspended

@@ -8,6 +8,7 @@ from storage.conversations import Conversations
 from storage.database import Database
 from storage.destinations import Destinations
 from storage.fanouts import Fanouts
+from storage.joins import Signposts
 from storage.outbox import Deliveries
 from storage.publishing import Publishing
 from storage.shows import Shows
@@ -24,10 +25,11 @@ class Storage:
         self.shows = Shows(database)
         self.updates = Updates(database)
         self.publishing = Publishing(database, trust)
-        self.destinations = Destinations(database)
+        signposts = Signposts()
+        self.destinations = Destinations(database, signposts)
         self.subscriptions = Subscriptions(database)
         self.fanouts = Fanouts(database)
-        self.deliveries = Deliveries(database)
+        self.deliveries = Deliveries(database, signposts)
         self.conversations = Conversations(database)
 
 

@@ -2,11 +2,11 @@
 
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, delete, exists, func, literal, select, type_coerce, update
+from sqlalchemy import ColumnElement, delete, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.model import DeliveryState, Destination, Kinds, ShowId, Subscription
-from storage.database import Database, WholeNumber, insert_or, reads, writes
+from storage.database import Database, insert_or, reads, writes
 from storage.destinations import find_destination, put_destination
 from storage.outbox import UNSUBSCRIBED
 from storage.schema import (
@@ -14,8 +14,8 @@ from storage.schema import (
     counters,
     deliveries,
     on_its_way,
+    reachable_and_wants,
     subscriptions,
-    suspensions,
     updates,
 )
 
@@ -95,13 +95,6 @@ class Subscriptions:
             subscriptions.c.show_id == show, *reachable_and_wants(literal(bits(kinds)))
         )
         return (await connection.execute(found)).scalar_one()
-
-
-def reachable_and_wants(wanted: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:
-    """The conditions that a subscription wants some of these kinds (as bits), and can be served."""
-    suspended = exists().where(suspensions.c.destination_id == subscriptions.c.destination_id)
-    stored = type_coerce(subscriptions.c.kinds, WholeNumber)
-    return stored.bitwise_and(wanted) != 0, ~suspended
 
 
 def _row(show: ShowId, destination_id: int) -> tuple[ColumnElement[bool], ...]:

@@ -2,13 +2,23 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
 from bot.app import Engine
-from bot.errors import DestinationLost, MaybeSent, MustWait, NotSent, Refused, StorageFull
+from bot.errors import (
+    DestinationLost,
+    DestinationMoved,
+    Doubt,
+    MaybeSent,
+    MustWait,
+    NotSent,
+    PlatformStopped,
+    Refused,
+    StorageFull,
+)
 from bot.model import (
     ALL_KINDS,
     Delivery,
@@ -21,8 +31,10 @@ from bot.model import (
     Update,
     UpdateKind,
 )
+from bot.outbox.holds import STOPPED, Holds
 from bot.outbox.lane import IN_FLIGHT
 from bot.outbox.settler import Settler
+from storage.joins import Signposts
 from storage.outbox import Deliveries, Settlement
 from storage.store import Storage
 from tests.build import NOW, TODAY, a_retraction, a_show, an_update
@@ -31,6 +43,8 @@ from tests.fakes.messenger import FakeMessenger
 
 HERE = Destination(Platform.TELEGRAM, 1)
 THERE = Destination(Platform.TELEGRAM, 2)
+ELSEWHERE = Destination(Platform.DISCORD, 1)
+PERHAPS = Doubt(times=2, over=dt.timedelta(hours=1), every=dt.timedelta(hours=2))
 
 
 class World:
@@ -427,7 +441,7 @@ async def test_a_settler_that_fails_says_so_to_whoever_waits(world: World) -> No
         async def settle(self, done: object) -> None:
             raise ValueError("no such text")
 
-    settler = Settler(Broken(world.storage.database))
+    settler = Settler(Broken(world.storage.database, Signposts()))
     async with asyncio.timeout(10):
         for _ in range(2):
             with pytest.raises(ValueError, match="no such text"):
@@ -438,7 +452,7 @@ class _FullDisk(Deliveries):
     """Deliveries on a disk that is full for the first settles; everything else is real."""
 
     def __init__(self, storage: Storage, refusals: int) -> None:
-        super().__init__(storage.database)
+        super().__init__(storage.database, Signposts())
         self.refusals = refusals
 
     async def settle(self, done: object) -> None:
@@ -488,9 +502,305 @@ async def test_outcomes_that_arrive_while_the_writer_is_busy_are_written_togethe
     (job,) = await world.storage.fanouts.open_jobs()
     await world.storage.fanouts.expand(job, 100)
     parcels = await world.storage.deliveries.claim(NOW, dt.timedelta(hours=1), 100)
-    settler = Settler(Counting(world.storage.database))
+    settler = Settler(Counting(world.storage.database, Signposts()))
     outcomes = [Settlement(one.deliveries[0], DeliveryState.SENT, NOW) for one in parcels]
     await asyncio.gather(*(settler.settle([outcome]) for outcome in outcomes))
     assert await world.counts() == {"sent": 8}
     assert sum(written) == 8
     assert len(written) <= 2
+
+
+# --- lanes ---
+
+
+async def test_a_platform_that_hangs_holds_up_no_other_one(world: World) -> None:
+    hanging, other = world.chat, FakeMessenger()
+    hanging.gate.clear()
+    await world.follow(HERE)
+    await world.follow(ELSEWHERE)
+    await world.publish(an_update("renewed"))
+    platforms = {Platform.TELEGRAM: hanging, Platform.DISCORD: other}
+    engine = Engine(world.storage, platforms, world.clock)
+    async with engine.delivering():
+        await engine.poll()
+        await until(lambda: other.titles(ELSEWHERE) != [])
+        assert hanging.titles() == []
+        hanging.gate.set()
+        await engine.finish()
+    assert len(hanging.titles(HERE)) == 1
+
+
+async def test_a_platform_that_is_stopped_holds_up_no_other_one(world: World) -> None:
+    refusing, other = world.chat, FakeMessenger()
+    refusing.faults = [PlatformStopped("the token is not accepted")] * 9
+    for destination in (HERE, THERE, ELSEWHERE):
+        await world.follow(destination)
+    platforms = {Platform.TELEGRAM: refusing, Platform.DISCORD: other}
+    engine = Engine(world.storage, platforms, world.clock)
+    async with engine.delivering():
+        for kind in ("renewed", "dated"):
+            await world.publish(an_update(kind))
+            await engine.finish()
+    assert len(other.titles(ELSEWHERE)) == 2
+    assert await world.counts() == {"sent": 2, "pending": 4}
+
+
+# --- when nothing may be sent ---
+
+
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """The steady clock of holds, in the hands of the test."""
+    clock = FakeClock(NOW)
+    monkeypatch.setattr("bot.outbox.Holds", lambda: Holds(lambda: clock().timestamp()))
+    return clock
+
+
+async def test_a_platform_that_refuses_everything_is_tried_again_after_ten_minutes(
+    world: World, steady: FakeClock
+) -> None:
+    for chat in range(1, 31):
+        await world.follow(Destination(Platform.TELEGRAM, chat))
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [PlatformStopped("the token is not accepted")] * IN_FLIGHT
+    world.engine = world.new_engine()
+    async with world.engine.delivering():
+        await world.engine.finish()
+        assert world.chat.attempts <= IN_FLIGHT
+        assert await world.counts() == {"pending": 30}
+        steady.pass_by(seconds=STOPPED)
+        world.chat.faults = []
+        await world.engine.finish()
+    assert await world.counts() == {"sent": 30}
+    assert len(world.chat.accepted) == 30
+
+
+async def test_three_chats_that_are_to_wait_hold_all_others(
+    world: World, steady: FakeClock
+) -> None:
+    for chat in range(1, 31):
+        await world.follow(Destination(Platform.TELEGRAM, chat))
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [MustWait("slow down", 60)] * 3
+    world.engine = world.new_engine()
+    async with world.engine.delivering():
+        await world.engine.finish()
+        assert world.chat.attempts < 3 + 2 * IN_FLIGHT
+        world.clock.pass_by(seconds=66)
+        await world.engine.finish()
+        assert world.chat.attempts < 3 + 2 * IN_FLIGHT
+        steady.pass_by(seconds=60)
+        await world.engine.finish()
+    assert await world.counts() == {"sent": 30}
+
+
+async def test_a_bot_stops_at_once_while_nothing_may_be_sent(world: World) -> None:
+    for chat in range(1, 11):
+        await world.follow(Destination(Platform.TELEGRAM, chat))
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [PlatformStopped("the token is not accepted")] * 10
+    async with asyncio.timeout(10):
+        await world.deliver()
+    assert await world.counts() == {"pending": 10}
+
+
+async def test_nobody_is_given_up_while_most_chats_seem_lost(world: World) -> None:
+    for chat in range(1, 31):
+        await world.follow(Destination(Platform.TELEGRAM, chat))
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [DestinationLost("chat not found", PERHAPS)] * 100
+    async with world.engine.delivering():
+        await world.engine.finish()
+    assert world.chat.attempts <= 10 + IN_FLIGHT
+    assert await world.counts() == {"pending": 30}
+
+
+# --- doubts ---
+
+
+async def test_a_chat_that_seems_lost_is_not_given_up_while_nobody_is_reached(
+    world: World,
+) -> None:
+    await world.follow(HERE)
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [DestinationLost("chat not found", PERHAPS)] * 9
+    async with world.engine.delivering():
+        for _ in range(9):
+            await world.engine.finish()
+            world.clock.pass_by(hours=2, minutes=13)
+        assert await world.counts() == {"pending": 1}
+        await world.engine.finish()
+    assert await world.counts() == {"sent": 1}
+
+
+async def test_a_doubt_is_believed_once_somebody_else_was_reached(world: World) -> None:
+    await world.follow(HERE)
+    await world.follow(THERE)
+    await world.publish(an_update("renewed"))
+    async with world.engine.delivering():
+        for _ in range(2):
+            world.chat.lost = {HERE: DestinationLost("chat not found", PERHAPS)}
+            assert not await world.storage.destinations.suspended(HERE)
+            await world.engine.finish()
+            world.clock.pass_by(hours=2, minutes=13)
+    assert await world.storage.destinations.suspended(HERE)
+    assert await world.counts() == {"held": 1, "sent": 1}
+
+
+async def test_a_doubt_ends_with_the_next_message_that_arrives(world: World) -> None:
+    await world.follow(HERE)
+    await world.follow(THERE)
+    lost = {HERE: DestinationLost("chat not found", PERHAPS)}
+    async with world.engine.delivering():
+        for kind in ("renewed", "dated", "trailer"):
+            world.chat.lost = lost
+            await world.publish(an_update(kind))
+            await world.engine.finish()
+            assert await world.storage.destinations.doubted() != set()
+            world.chat.lost = {}
+            world.clock.pass_by(hours=2, minutes=13)
+            await world.engine.finish()
+            assert await world.storage.destinations.doubted() == set()
+    assert await world.counts() == {"sent": 6}
+
+
+async def test_a_doubt_outlives_a_restart(world: World) -> None:
+    await world.follow(HERE)
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [DestinationLost("chat not found", PERHAPS)]
+    await world.deliver()
+    world.clock.pass_by(hours=2, minutes=13)
+    await world.deliver()
+    assert await world.counts() == {"sent": 1}
+    assert await world.storage.destinations.doubted() == set()
+
+
+async def test_a_doubt_that_cannot_be_cleared_repeats_no_message(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuses(_: int) -> None:
+        raise StorageFull("The disk is full.")
+
+    monkeypatch.setattr("bot.outbox.lane.PAUSE_AFTER_TROUBLE", 0.01)
+    await world.follow(HERE)
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [DestinationLost("chat not found", PERHAPS)]
+    await world.deliver()
+    monkeypatch.setattr(world.storage.destinations, "clear_doubt", refuses)
+    world.clock.pass_by(hours=2, minutes=13)
+    await world.deliver()
+    world.clock.pass_by(hours=1)
+    await world.deliver()
+    assert len(world.chat.titles(HERE)) == 1
+
+
+# --- several messages to one chat ---
+
+
+async def publish_several(world: World, count: int) -> list[str]:
+    """Publish so much at once; returns the titles."""
+    for season in range(11, 11 + count):
+        await world.publish(an_update("renewed", season=season))
+    return [f"RENEWED · All of Us Are Dead, season {n}" for n in range(11, 11 + count)]
+
+
+async def test_what_does_not_fit_into_one_message_goes_out_as_several(world: World) -> None:
+    world.chat.room = 2
+    await world.follow()
+    titles = await publish_several(world, 5)
+    await world.deliver()
+    assert [len(messages) for _, messages in world.chat.accepted] == [2, 2, 1]
+    assert world.chat.titles() == titles
+    assert await world.counts() == {"sent": 5}
+
+
+@pytest.mark.parametrize(
+    ("fault", "states"),
+    [
+        (NotSent("the network is down"), {"sent": 1, "pending": 3}),
+        (MaybeSent("no answer"), {"sent": 1, "pending": 3}),
+        (MustWait("slow down", 7), {"sent": 1, "pending": 3}),
+        (DestinationLost("blocked"), {"sent": 1, "held": 3}),
+    ],
+)
+async def test_what_is_behind_a_failure_waits_for_it_and_is_not_counted(
+    world: World, fault: Exception, states: dict[str, int]
+) -> None:
+    world.chat.room = 1
+    await world.follow()
+    titles = await publish_several(world, 4)
+    world.chat.faults = [None, fault]
+    await world.deliver()
+    assert world.chat.attempts == 2
+    assert await world.counts() == states
+    await world.storage.destinations.resume(HERE, world.clock())
+    world.clock.pass_by(minutes=2)
+    for _ in range(4):
+        world.chat.faults = [NotSent("the network is down")]
+        await world.deliver()
+        world.clock.pass_by(days=1)
+    await world.deliver()
+    assert world.chat.titles() == titles
+    assert await world.counts() == {"sent": 4}
+
+
+async def test_what_is_refused_for_good_holds_up_nothing_behind_it(world: World) -> None:
+    world.chat.room = 1
+    await world.follow()
+    titles = await publish_several(world, 4)
+    world.chat.faults = [None, Refused("no")]
+    await world.deliver()
+    assert world.chat.titles() == [titles[0], *titles[2:]]
+    assert await world.counts() == {"sent": 3, "failed": 1}
+
+
+# --- moves ---
+
+
+async def test_a_chat_that_moved_is_told_at_its_new_place_at_once(world: World) -> None:
+    world.chat.room = 1
+    await world.follow(HERE)
+    titles = await publish_several(world, 3)
+    world.chat.faults = [None, DestinationMoved("upgraded", 77)]
+    await world.deliver()
+    assert world.chat.titles(HERE) == titles[:1]
+    assert world.chat.titles(Destination(Platform.TELEGRAM, 77)) == titles[1:]
+    assert await world.counts() == {"sent": 3}
+
+
+async def test_a_chat_that_moved_to_one_that_follows_too_is_told_once(world: World) -> None:
+    await world.follow(HERE)
+    await world.follow(THERE)
+    world.chat.lost = {HERE: DestinationMoved("upgraded", THERE.chat_id)}
+    for kind in ("renewed", "dated"):
+        await world.publish(an_update(kind))
+        await world.deliver()
+    assert world.chat.titles(HERE) == []
+    assert len(world.chat.titles(THERE)) == 2
+
+
+async def test_a_chat_that_moves_while_a_message_is_on_its_way_is_told_once(
+    world: World,
+) -> None:
+    await world.follow(HERE)
+    await world.follow(THERE)
+    for chat in range(3, 20):
+        await world.follow(Destination(Platform.TELEGRAM, chat))
+    await world.publish(an_update("renewed"))
+    world.chat.gate.clear()
+    async with world.engine.delivering():
+        await world.engine.poll()
+        await world.chat.entered.wait()
+        await world.storage.destinations.move(Platform.TELEGRAM, 1, 2, world.clock())
+        world.chat.gate.set()
+        await world.engine.finish()
+    told = [to.chat_id for to, _ in world.chat.accepted]
+    assert sorted(set(told) - {1, 2}) == list(range(3, 20))
+    assert len(told) == len(set(told))
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what happens beside the test."""
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.005)

@@ -1,5 +1,6 @@
 """Carries what is due to one destination, and writes down how it went."""
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -47,6 +48,7 @@ class Carrier:
         self._clock = clock
         self._chance = chance
         self._doubted: set[int] = set()
+        self._reached_at: dt.datetime | None = None
 
     async def recover(self) -> None:
         """Remember what an earlier process knew."""
@@ -73,6 +75,8 @@ class Carrier:
                 deliveries = ()
             await self._settler.settle(outcomes)
             outcomes = []
+            if error is None:
+                await self._clear_doubt(parcel.destination_id)
             if isinstance(error, DestinationMoved):
                 await self._move(parcel, error.chat_id)
         if outcomes:
@@ -97,9 +101,7 @@ class Carrier:
             tell("outbox.failed", to=str(parcel.destination), problem=_words(error))
             return await self._judged(parcel.destination_id, error), None
         self._holds.served(parcel.destination_id)
-        if parcel.destination_id in self._doubted:
-            self._doubted.discard(parcel.destination_id)
-            await self._storage.destinations.clear_doubt(parcel.destination_id)
+        self._reached_at = self._clock()
         return None, message_id
 
     async def _judged(self, destination_id: int, error: Exception) -> Exception:
@@ -120,12 +122,19 @@ class Carrier:
                 return self._stop(PlatformStopped(_TOO_MANY))
             self._doubted.add(destination_id)
             times, since = await self._storage.destinations.doubt(destination_id, str(error), now)
-            if not believed(error.doubt, times, now - since):
+            # Where nobody at all is reached, the fault may be ours: a token of another bot.
+            reached = self._reached_at is not None and self._reached_at >= since
+            if not reached or not believed(error.doubt, times, now - since):
                 return MustWait(str(error), error.doubt.every.total_seconds())
         # Before settling: what is held without a suspension would never be freed.
         self._doubted.discard(destination_id)
         await self._storage.destinations.suspend(destination_id, str(error), now)
         return error
+
+    async def _clear_doubt(self, destination_id: int) -> None:
+        if destination_id in self._doubted:
+            self._doubted.discard(destination_id)
+            await self._storage.destinations.clear_doubt(destination_id)
 
     def _stop(self, error: PlatformStopped) -> PlatformStopped:
         self._holds.stop()

@@ -8,6 +8,8 @@ from enum import Enum, auto
 from typing import Final
 
 _REMEMBERED: Final = 10_000
+_PAUSED: Final = 2
+"""So many commands are left only for who has waited a little."""
 
 
 class Verdict(Enum):
@@ -28,7 +30,8 @@ class _Bucket:
 class Throttle:
     """Lets `burst` commands through at once and `rate` more a second, for each key on its own.
 
-    Who is refused is told once, and heard again when a command is left for them.
+    Who is refused is told once, and heard again when a command is left for them. Who goes on
+    without a pause is not told again.
     """
 
     def __init__(self, burst: int, rate: float, now: Callable[[], float] = time.monotonic) -> None:
@@ -46,9 +49,10 @@ class Throttle:
         self._buckets[key] = bucket
         if len(self._buckets) > _REMEMBERED:
             self._buckets.popitem(last=False)
+        if bucket.left >= _PAUSED:
+            bucket.told = False
         if bucket.left >= 1:
             bucket.left -= 1
-            bucket.told = False
             return Verdict.TAKE
         told, bucket.told = bucket.told, True
         return Verdict.IGNORE if told else Verdict.TELL

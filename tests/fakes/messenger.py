@@ -11,9 +11,13 @@ from bot.outbox.messenger import Notice
 
 @dataclass
 class FakeMessenger:
-    """Accepts messages; `faults` are used up one a send, `gate` holds sends back while closed."""
+    """Accepts messages; `faults` are used up one a send, `gate` holds sends back while closed.
+
+    `lost` are destinations where every send fails, and how.
+    """
 
     faults: list[BaseException | None] = field(default_factory=list)
+    lost: dict[Destination, Exception] = field(default_factory=dict)
     accepted: list[tuple[Destination, tuple[Message, ...]]] = field(default_factory=list)
     attempts: int = 0
     room: int = 1000
@@ -41,6 +45,8 @@ class FakeMessenger:
             fault = self.faults.pop(0) if self.faults else None
             if fault:
                 raise fault
+            if destination in self.lost:
+                raise self.lost[destination]
         finally:
             self._now -= 1
         self.accepted.append((destination, tuple(notice.message for notice in notices)))

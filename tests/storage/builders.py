@@ -142,6 +142,16 @@ async def state_of(storage: Storage, chat: Destination, seq: Seq) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
+async def id_of(storage: Storage, chat: Destination) -> int:
+    """The row of a chat."""
+    ((found,),) = await sql(
+        storage,
+        f"SELECT id FROM destinations WHERE platform = '{chat.platform}' "
+        f"AND chat_id = {chat.chat_id} AND thread_id = {chat.thread_id or 0}",
+    )
+    return int(found)
+
+
 async def chats_told(storage: Storage, seq: Seq) -> list[int]:
     """The chats for which there is a delivery of an update, whatever its state."""
     rows = await sql(

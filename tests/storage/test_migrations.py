@@ -12,20 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 from bot.errors import StorageError, StorageUnusable
+from bot.model import Destination, Platform
 from storage import schema, upgrade
 from storage.database import Database, check_file
 from storage.migrations import HEAD
 from storage.store import Storage, open_storage
 from storage.trust import trust
 from storage.upgrade import Working
-from tests.build import ROOT, a_show
-from tests.storage.builders import everything, put_shows, sql, write
+from tests.build import NOW, ROOT, a_show
+from tests.storage.builders import LEASE, everything, put_shows, sql, write
 
 
 @pytest.fixture
@@ -324,6 +327,71 @@ def upgrade() -> None:
     op.execute("UPDATE shows SET title = 'changed'")
     {then}
 '''
+
+
+FIRST_ROWS = (
+    "INSERT INTO shows VALUES ('dark', 'Dark', '{}'), ('alf', 'ALF', '{}')",
+    "INSERT INTO titles VALUES ('dark', 0, 'Dark'), ('dark', 1, 'Темнота')",
+    "INSERT INTO updates VALUES (1, 'u1', 'dark', 'renewed', 1, '2026-11-20', NULL, 1, NULL, '{}')",
+    "INSERT INTO updates VALUES (2, 'u2', 'dark', 'retracted', 1, '2026-11-21', NULL, 1, 1, '{}')",
+    "UPDATE counters SET value = 2 WHERE name IN ('updates', 'fanout')",
+    "INSERT INTO destinations (platform, chat_id, thread_id) VALUES "
+    "('telegram', -5, 7), ('terminal', 0, 0), ('discord', 5, 0), ('telegram', -5, 0)",
+    "INSERT INTO suspensions VALUES (4, 'kicked', 1000)",
+    "INSERT INTO wishes VALUES (1, 'dune', 1000)",
+    "INSERT INTO subscriptions SELECT 'dark', id, 15, 0 FROM destinations",
+    "INSERT INTO subscriptions VALUES ('alf', 3, 4, 1)",
+    "INSERT INTO fanouts VALUES (1, 'dark', 15, NULL, 1000, 3, 4, 1), "
+    "(2, 'dark', 15, 1, 1000, 1, 1, 0)",
+    "INSERT INTO deliveries VALUES (1, 1, 'sent', 1000, 1, 0, 'm1', NULL, 2000)",
+    "INSERT INTO deliveries VALUES (1, 2, 'pending', 1000, 2, 1, NULL, 'no answer', NULL)",
+    "INSERT INTO deliveries VALUES (2, 1, 'uncertain', 1000, 3, 2, NULL, 'no answer', 2000)",
+    "INSERT INTO deliveries VALUES (3, 1, 'pending', 1000, 0, 0, NULL, NULL, NULL)",
+    "INSERT INTO deliveries VALUES (4, 1, 'held', 1000, 1, 0, NULL, 'kicked', 2000)",
+)
+"""Something in every table of the first version, for every platform."""
+
+LANES = {1: 2, 2: 0, 3: 1, 4: 2}
+
+
+async def first_version(url: str) -> dict[str, list[tuple[Any, ...]]]:
+    """A database of version 0001 with all of those rows; returns them as they are stored."""
+
+    def first_step(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(ROOT / "storage" / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+
+    database = Database(url)
+    await database.write(lambda connection: connection.run_sync(first_step))
+    await write(database, *FIRST_ROWS)
+    stored = await everything(database)
+    await database.close()
+    return stored
+
+
+async def test_a_database_of_the_first_version_keeps_all_and_gets_its_lanes(
+    database_url: str,
+) -> None:
+    before = await first_version(database_url)
+    assert [] not in before.values()
+    del before["alembic_version"]
+    expected = {
+        **before,
+        "destinations": [(*row, None) for row in before["destinations"]],
+        "subscriptions": [(*row, LANES[row[1]]) for row in before["subscriptions"]],
+        "deliveries": [(*row, LANES[row[0]]) for row in before["deliveries"]],
+    }
+    async with open_storage(database_url, trust()) as storage:
+        assert await upgrade.current_version(storage.database) == HEAD
+        after = await everything(storage)
+        assert {name: after[name] for name in before} == expected
+        assert [after[name] for name in ("doubts", "keyboards", "focuses")] == [[], [], []]
+        for platform, due in zip(Platform, (0, 1, 1), strict=True):
+            assert await storage.deliveries.waiting(NOW, 10, platform) == due
+        (parcel,) = await storage.deliveries.claim(NOW, LEASE, 10, platform=Platform.DISCORD)
+        assert parcel.destination == Destination(Platform.DISCORD, 5)
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ from tests.storage.builders import (
     expand,
     fan_out,
     follow,
+    id_of,
     poll,
     publish,
     put_shows,
@@ -55,15 +56,6 @@ async def filled(storage: Storage) -> Storage:
     """A store with two shows."""
     await put_shows(storage, a_show(), a_show("dark"))
     return storage
-
-
-async def id_of(storage: Storage, chat: Destination) -> int:
-    ((found,),) = await sql(
-        storage,
-        f"SELECT id FROM destinations WHERE chat_id = {chat.chat_id} "
-        f"AND thread_id = {chat.thread_id or 0}",
-    )
-    return int(found)
 
 
 # Following

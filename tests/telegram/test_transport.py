@@ -1046,7 +1046,7 @@ async def test_the_first_request_opens_the_transport(server: Server) -> None:
 
 def test_a_transport_is_made_before_there_is_a_loop() -> None:
     assert AiohttpRequest.for_sending().read_timeout == 75.0
-    assert AiohttpRequest.for_polling().read_timeout == 45.0
+    assert AiohttpRequest.for_polling().read_timeout == 15.0
 
 
 async def test_closing_ends_what_is_under_way_and_what_waits() -> None:

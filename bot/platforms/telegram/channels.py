@@ -10,9 +10,10 @@ from bot.errors import UserError
 from bot.message import Message, line
 from bot.model import Destination, Platform
 from bot.platforms.telegram import wording
+from bot.platforms.telegram.calls import Json
 from bot.platforms.telegram.people import Asker
 from bot.platforms.telegram.rights import Rights
-from bot.platforms.telegram.sender import Bot, Markup
+from bot.platforms.telegram.sender import Bot
 from bot.text import clean, shorten
 from storage.conversations import Conversations
 
@@ -34,7 +35,7 @@ _RIGHTS: Final = telegram.ChatAdministratorRights(
 )
 """To post is all the bot asks for, and what a person must be allowed to let it."""
 
-PICKER: Final = telegram.ReplyKeyboardMarkup.from_button(
+PICKER: Final[Json] = telegram.ReplyKeyboardMarkup.from_button(
     telegram.KeyboardButton(
         wording.CHOOSE,
         request_chat=telegram.KeyboardButtonRequestChat(
@@ -47,7 +48,8 @@ PICKER: Final = telegram.ReplyKeyboardMarkup.from_button(
     ),
     resize_keyboard=True,
     one_time_keyboard=True,
-)
+).to_dict()
+NO_KEYBOARD: Final[Json] = telegram.ReplyKeyboardRemove().to_dict()
 
 
 class Channels:
@@ -65,29 +67,32 @@ class Channels:
             focused = await self._conversations.focused(Platform.TELEGRAM, who.chat_id)
         return who.here if focused is None else Destination(Platform.TELEGRAM, focused)
 
-    async def command(self, who: Asker, words: str) -> tuple[Message, Markup | None]:
+    async def command(self, who: Asker, words: str) -> tuple[Message, Json | None]:
         """The answer to /channel: asks which one, or ends it with "off"."""
         if not who.private:
             return Message(wording.ONLY_DIRECT), None
         if words == "off":
             await self._conversations.focus(Platform.TELEGRAM, who.chat_id, None)
-            return Message(wording.FOR_ITSELF), telegram.ReplyKeyboardRemove()
+            return Message(wording.FOR_ITSELF), NO_KEYBOARD
         return Message(wording.ASK_CHANNEL), PICKER
 
     async def chosen(self, who: Asker, shared: telegram.ChatShared) -> Message:
         """The answer to a choice, once both may do what it takes; raises `UserError` if not."""
         title = named(shared.title)
-        if not await self._rights.administrates(shared.chat_id, who.user_id):
-            raise UserError(wording.NOT_MANAGED.format(title=title))
+        # The bot's own right first: without it Telegram does not tell of the person's.
         if not await self._rights.may_post(shared.chat_id):
             raise UserError(wording.CANNOT_POST.format(title=title))
+        if not await self._rights.administrates(shared.chat_id, who.user_id):
+            raise UserError(wording.NOT_MANAGED.format(title=title))
         await self._conversations.focus(Platform.TELEGRAM, who.chat_id, shared.chat_id)
         return Message(wording.NOW_FOR.format(title=title))
 
-    async def marked(self, answered: Message, about: Destination) -> Message:
+    async def marked(self, who: Asker, answered: Message, about: Destination) -> Message:
         """The answer with a line that says which channel it is about."""
-        words = wording.ABOUT.format(title=await self.title(about.chat_id))
-        return replace(answered, lines=(*answered.lines, line(words)))
+        still = await self.spoken_for(who) == about
+        words = wording.ABOUT if still else wording.WAS_ABOUT
+        told = line(words.format(title=await self.title(about.chat_id)))
+        return replace(answered, lines=(*answered.lines, told))
 
     async def title(self, channel_id: int) -> str:
         """What a channel is called now."""

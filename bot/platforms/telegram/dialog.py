@@ -1,22 +1,31 @@
 """Answers what people write."""
 
+from dataclasses import replace
+from typing import Final
+
 import structlog
 import telegram
 
 from bot.commands.core import Core
 from bot.commands.line import reply
-from bot.errors import UserError
+from bot.errors import StorageError, UserError
 from bot.message import Message, answers
+from bot.message import line as words
+from bot.model import Destination
 from bot.platforms.telegram import wording
-from bot.platforms.telegram.channels import Channels
+from bot.platforms.telegram.calls import Json
+from bot.platforms.telegram.channels import NO_KEYBOARD, Channels
 from bot.platforms.telegram.people import Asker, asker
 from bot.platforms.telegram.replies import Replies
 from bot.platforms.telegram.requests import about_channels, line_of, prompted
 from bot.platforms.telegram.rights import Rights
-from bot.platforms.telegram.sender import Bot, Markup
+from bot.platforms.telegram.sender import Bot
 from bot.platforms.throttle import Throttle, Verdict
 
 log = structlog.get_logger()
+
+_ASK: Final[Json] = {"force_reply": True, "selective": True}
+"""Opens the reader's keyboard for an answer."""
 
 
 class Limits:
@@ -27,9 +36,11 @@ class Limits:
         self._chats = Throttle(burst=20, rate=2)
 
     def ask(self, who: Asker) -> Verdict:
-        """Count one request."""
+        """Count one request; a channel's many readers do not use up each other's."""
         person = self._people.ask(who.user_id)
-        return self._chats.ask(who.chat_id) if person is Verdict.TAKE else person
+        if person is not Verdict.TAKE or who.in_channel:
+            return person
+        return self._chats.ask(who.chat_id)
 
 
 class Dialog:
@@ -57,36 +68,34 @@ class Dialog:
             return
         verdict = limits.ask(who)
         if verdict is Verdict.TELL:
-            await self._say(who, Message(wording.TOO_FAST), message)
+            said, about, markup = Message(wording.TOO_FAST), who.here, None
         elif verdict is Verdict.TAKE:
-            await self._answer(who, line, message)
-
-    async def _answer(self, who: Asker, line: str, message: telegram.Message) -> None:
-        channel = about_channels(line)
-        if channel is not None:
-            said, markup = await self._channels.command(who, channel)
-            await self._say(who, said, message, markup)
+            said, about, markup = await self._answer(who, line)
+        else:
             return
-        about = await self._channels.spoken_for(who)
-        answered = await reply(self._core, line, self._rights.as_caller(who, about))
+        await self._replies.say(who, said, about, reply_to=message.message_id, markup=markup)
+
+    async def _answer(self, who: Asker, line: str) -> tuple[Message, Destination, Json | None]:
+        """The answer, the destination it is about, and a keyboard that comes with it."""
+        try:
+            channel = about_channels(line)
+            if channel is not None:
+                said, markup = await self._channels.command(who, channel)
+                return said, who.here, markup
+            about = await self._channels.spoken_for(who)
+        except StorageError as error:
+            return answers.mistake(str(error)), who.here, None
+        said = await reply(self._core, line, self._rights.as_caller(who, about))
+        if who.private and line.casefold() == "/help":
+            said = replace(said, lines=(*said.lines, words(wording.BEGIN)))
         if about != who.here:
-            answered = await self._channels.marked(answered, about)
-        asks = prompted(answered.title)
-        markup = telegram.ForceReply(selective=True) if asks else None
-        await self._replies.say(who, answered, about, reply_to=message.message_id, markup=markup)
+            said = await self._channels.marked(who, said, about)
+        asks = prompted(said.title) and not who.in_channel  # there Telegram refuses it
+        return said, about, _ASK if asks else None
 
     async def _chosen(self, who: Asker, shared: telegram.ChatShared) -> None:
         try:
             said = await self._channels.chosen(who, shared)
-        except UserError as error:
+        except (UserError, StorageError) as error:
             said = answers.mistake(str(error))
-        await self._replies.say(who, said, who.here, markup=telegram.ReplyKeyboardRemove())
-
-    async def _say(
-        self,
-        who: Asker,
-        said: Message,
-        message: telegram.Message,
-        markup: Markup | None = None,
-    ) -> None:
-        await self._replies.say(who, said, who.here, reply_to=message.message_id, markup=markup)
+        await self._replies.say(who, said, who.here, markup=NO_KEYBOARD)

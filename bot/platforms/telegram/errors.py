@@ -110,7 +110,8 @@ def classify(error: BaseException) -> DeliveryError:
         case NetworkError():
             return _failed_exchange(error, said)
         case TelegramError():
-            return MaybeSent(_told("the answer of Telegram made no sense", said))
+            # Of a proxy, or of a web site that TELEGRAM_API_URL leads to.
+            return MaybeSent(_told("the answer made no sense: check TELEGRAM_API_URL", said))
     return _no_answer(error, said)
 
 

@@ -1,6 +1,8 @@
 """Answers pressed buttons, once it is certain that they belong to this chat, message and person."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from typing import Final
 
 import structlog
 import telegram
@@ -10,7 +12,7 @@ from bot.commands import COMMANDS
 from bot.commands.core import Core
 from bot.commands.line import reply
 from bot.commands.parse import parse
-from bot.errors import UserError
+from bot.errors import StorageError, UserError
 from bot.message import Message, plain
 from bot.message.alerts import actions
 from bot.model import Destination, Platform
@@ -27,7 +29,10 @@ from storage.conversations import Keyboard
 
 log = structlog.get_logger()
 
-_POPUP = 200
+_BUTTON: Final = re.compile(PREFIX + r"([\w-]{16}):(\d{1,3})", re.ASCII)
+"""The data of a button below an answer: its keyboard, and its place in that."""
+
+_POPUP: Final = 200
 """Characters that an answer to a pressed button can have."""
 
 
@@ -64,15 +69,20 @@ class Presses:
         try:
             order = await self._order(who, query.data or "", str(query.message.message_id))
             await self._check(who, order)
-        except UserError as refusal:
+            await self._use(order)
+        except (UserError, StorageError) as refusal:
             await _tell(query, str(refusal))
             return
+        if not query.message.is_accessible and order.about.chat_id == who.chat_id:
+            # A message that is too old does not tell its topic; what it was sent for does.
+            who = replace(who, thread_id=order.about.thread_id)
         await self._do(query, who, order, query.message.message_id)
 
     async def _order(self, who: Asker, data: str, message_id: str) -> _Order:
         """What the data of a button stands for; raises `UserError` when it does not belong here."""
-        if data.startswith(PREFIX):
-            return await self._of_answer(who, data.removeprefix(PREFIX), message_id)
+        button = _BUTTON.fullmatch(data)
+        if button:
+            return await self._of_answer(who, button[1], int(button[2]), message_id)
         return await self._of_alert(who, data, message_id)
 
     async def _of_alert(self, who: Asker, data: str, message_id: str) -> _Order:
@@ -89,15 +99,14 @@ class Presses:
             raise UserError(wording.FOREIGN)
         return _Order(offered[sealed.action].command, destination)
 
-    async def _of_answer(self, who: Asker, data: str, message_id: str) -> _Order:
-        name, _, place = data.partition(":")
+    async def _of_answer(self, who: Asker, name: str, place: int, message_id: str) -> _Order:
         kept = await self._core.storage.conversations.get(name, self._core.clock())
         if kept is None:
             raise UserError(wording.USED)
         here = (kept.chat_id, kept.message_id) == (who.chat_id, message_id)
-        if not here or not place.isdecimal() or int(place) >= len(kept.commands):
+        if not here or place >= len(kept.commands):
             raise UserError(wording.FOREIGN)
-        command = kept.commands[int(place)]
+        command = kept.commands[place]
         if kept.user_id not in (who.user_id, who.chat_id):
             raise UserError(wording.NOT_YOURS.format(command=shorten(command, 100)))
         return _Order(command, kept.acts_for, kept)
@@ -112,16 +121,21 @@ class Presses:
             if not caller.manages:
                 raise UserError(wording.MANAGERS.format(command=shorten(order.line, 100)))
 
+    async def _use(self, order: _Order) -> None:
+        """Use a keyboard up; raises `UserError` when another press was quicker."""
+        keyboard = order.keyboard
+        if keyboard and not await self._core.storage.conversations.remove(keyboard.id):
+            raise UserError(wording.USED)
+
     async def _do(
         self, query: telegram.CallbackQuery, who: Asker, order: _Order, message_id: int
     ) -> None:
         if order.keyboard:
-            if not await self._core.storage.conversations.remove(order.keyboard.id):
-                await _tell(query, wording.USED)
-                return
             await _tell(query)
             answered = await self._answer(who, order)
             await self._replies.change(who, message_id, answered, order.about)
+            if answered.document:  # it went beside the message, whose buttons still stand there
+                await self._core.storage.conversations.put(order.keyboard, self._core.clock())
         elif who.in_channel:
             # Whoever reads a channel may press; an answer below would be for all of its readers.
             answered = await self._answer(who, order)
@@ -134,7 +148,7 @@ class Presses:
     async def _answer(self, who: Asker, order: _Order) -> Message:
         answered = await reply(self._core, order.line, self._rights.as_caller(who, order.about))
         elsewhere = order.about.chat_id != who.chat_id
-        return await self._channels.marked(answered, order.about) if elsewhere else answered
+        return await self._channels.marked(who, answered, order.about) if elsewhere else answered
 
 
 async def _tell(query: telegram.CallbackQuery, words: str | None = None) -> None:

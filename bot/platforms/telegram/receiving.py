@@ -7,8 +7,10 @@ from contextlib import suppress
 from typing import Any, Final
 
 import structlog
+import telegram
 from telegram.error import Conflict, InvalidToken, TelegramError
 from telegram.ext import Updater
+from telegram.request import BaseRequest
 
 from bot.platforms.telegram.errors import classify
 from bot.platforms.telegram.sender import Bot
@@ -24,11 +26,44 @@ STALLED: Final = 90.0
 """Seconds without an answer to a poll after which polling is begun anew."""
 
 LOOK_EVERY: Final = 5.0
-STOP_WITHIN: Final = 2.0
+STOP_WITHIN: Final = 1.0
+"""Seconds for the last word to Telegram; what is not confirmed comes again."""
+
 REFUSED_WAITS: Final = (60.0, 120.0, 300.0, 600.0)
 """Seconds between tries while Telegram does not accept the token; the last one repeats."""
 
 log = structlog.get_logger()
+
+
+def readable(told: object) -> dict[str, Any]:
+    """An update as Telegram tells it; raises `ValueError` where it is none.
+
+    One that cannot be read becomes an empty one: refused, it would come again and again.
+    """
+    number = told.get("update_id") if isinstance(told, dict) else None
+    if not isinstance(told, dict) or not isinstance(number, int):
+        raise ValueError("this is no update")  # noqa: TRY004 - as for what is no JSON
+    try:
+        telegram.Update.de_json(told)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next update is to be read
+        log.warning("telegram.bad_update", update=number, problem=repr(error)[:300])
+        return {"update_id": number}
+    return told
+
+
+class PollRequest(AiohttpRequest):
+    """For getUpdates: python-telegram-bot would ask at once, for ever, for what it cannot read."""
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> dict[str, Any]:
+        """An answer in which every update can be read; raises `TelegramError` where it is none."""
+        try:
+            answer = BaseRequest.parse_json_payload(payload)
+            if "description" not in answer:
+                answer["result"] = [readable(one) for one in answer["result"]]
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise TelegramError("Invalid server response") from error
+        return answer
 
 
 class Polling:

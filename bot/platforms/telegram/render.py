@@ -58,6 +58,11 @@ def alert_html(messages: Sequence[Message]) -> str:
 
 def alert_plain(messages: Sequence[Message]) -> str:
     """Several messages as one text without a parse mode; what is too long ends in an ellipsis."""
+    return _plain_text(tuple(messages))
+
+
+@lru_cache(_KEPT)
+def _plain_text(messages: tuple[Message, ...]) -> str:
     return _one_text(messages, _PLAIN)
 
 

@@ -5,7 +5,6 @@ import secrets
 from dataclasses import replace
 
 import structlog
-import telegram
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, TelegramError
 
@@ -13,10 +12,11 @@ from bot.commands.core import Core
 from bot.errors import DeliveryError, DestinationMoved
 from bot.message import Action, Document, Message
 from bot.model import Destination, Platform
-from bot.platforms.telegram import render
-from bot.platforms.telegram.errors import classify
+from bot.platforms.telegram import render, wording
+from bot.platforms.telegram.calls import Json, call
+from bot.platforms.telegram.errors import Mend, classify
 from bot.platforms.telegram.people import Asker
-from bot.platforms.telegram.sender import Bot, Letter, Markup, in_parts, keyboard, send
+from bot.platforms.telegram.sender import Bot, Letter, in_parts, keyboard, preview, send
 from storage.conversations import Keyboard
 
 log = structlog.get_logger()
@@ -39,7 +39,7 @@ class Replies:
         about: Destination,
         *,
         reply_to: int | None = None,
-        markup: Markup | None = None,
+        markup: Json | None = None,
     ) -> None:
         """Answer somebody; trouble is logged, since there is nobody else to tell.
 
@@ -76,13 +76,15 @@ class Replies:
             await self.say(who, message, about)
             return
         try:
-            await self._bot.edit_message_text(
-                texts[0],
-                who.chat_id,
-                message_id,
+            await call(
+                self._bot,
+                "editMessageText",
+                chat_id=who.chat_id,
+                message_id=message_id,
+                text=texts[0],
                 parse_mode=ParseMode.HTML,
                 reply_markup=keyboard(buttons.sealed),
-                link_preview_options=telegram.LinkPreviewOptions(is_disabled=True),
+                link_preview_options=preview(render.preview([message])),
             )
         except BadRequest as error:
             log.info("telegram.not_edited", chat=who.chat_id, problem=str(error))
@@ -100,7 +102,10 @@ class Replies:
                 who.chat_id, content, filename=document.name, message_thread_id=who.thread_id
             )
         except TelegramError as error:
-            raise classify(error) from error
+            refused = classify(error)
+            if not isinstance(refused, Mend):
+                raise refused from error
+            await send(self._bot, Letter(who.chat_id, None, wording.NO_FILES, who.thread_id))
 
     async def _keep(
         self, buttons: "_Buttons", who: Asker, about: Destination, message_id: int

@@ -23,7 +23,8 @@ def line_of(message: telegram.Message, username: str, *, private: bool) -> str |
     if not text.startswith("/"):
         asked = _completed(message, text, username)
         return asked or (f"/status {text}" if text and private else None)
-    word, _, rest = text.partition(" ")
+    word, *others = text.split(maxsplit=1)
+    rest = "".join(others)
     name, _, addressed = word.partition("@")
     if addressed and addressed.casefold() != username.casefold():
         return None

@@ -13,6 +13,7 @@ from telegram.error import TelegramError
 from bot.commands.line import AsCaller
 from bot.errors import UserError
 from bot.model import Caller, Destination
+from bot.platforms.telegram import wording
 from bot.platforms.telegram.people import Asker
 from bot.platforms.telegram.sender import Bot
 
@@ -20,18 +21,20 @@ KEPT: Final = 60.0
 """Seconds for which an answer of Telegram is believed."""
 
 _REMEMBERED: Final = 10_000
-_MANAGERS: Final = (ChatMemberStatus.OWNER, ChatMemberStatus.ADMINISTRATOR)
 
 log = structlog.get_logger()
 
 
 class Rights:
-    """Asks Telegram who administrates a chat, and remembers it for a minute."""
+    """Asks Telegram who administrates a chat, and remembers for a minute who does.
+
+    Who does not is asked about each time: they may be made an administrator at any moment.
+    """
 
     def __init__(self, bot: Bot, now: Callable[[], float] = time.monotonic) -> None:
         self._bot = bot
         self._now = now
-        self._known: OrderedDict[tuple[int, int], tuple[float, bool]] = OrderedDict()
+        self._known: OrderedDict[tuple[int, int], float] = OrderedDict()
 
     async def manages(self, who: Asker) -> bool:
         """Whether somebody manages the chat they are in; raises `UserError` if nobody knows."""
@@ -53,22 +56,24 @@ class Rights:
         return caller
 
     async def administrates(self, chat_id: int, user_id: int) -> bool:
-        """Whether a person is an administrator of a chat; raises `UserError` if nobody knows."""
+        """Whether a person is an administrator of a chat; raises `UserError` if nobody knows.
+
+        In a channel that is an administrator who may post.
+        """
         known = self._known.get((chat_id, user_id))
-        if known and self._now() < known[0] + KEPT:
-            return known[1]
+        if known is not None and self._now() < known + KEPT:
+            return True
         try:
             member = await self._bot.get_chat_member(chat_id, user_id)
         except TelegramError as error:
             log.info("rights.unknown", chat=chat_id, problem=str(error))
-            raise UserError(
-                "Telegram does not say whether you are an administrator. Try again in a moment."
-            ) from error
-        manages = member.status in _MANAGERS
-        self._known[chat_id, user_id] = (self._now(), manages)
+            raise UserError(wording.RIGHTS_UNKNOWN) from error
+        if not _manages(member):
+            return False
+        self._known[chat_id, user_id] = self._now()
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        return manages
+        return True
 
     async def may_post(self, channel_id: int) -> bool:
         """Whether the bot itself may post in a channel."""
@@ -80,3 +85,9 @@ class Rights:
         return isinstance(member, telegram.ChatMemberAdministrator) and bool(
             member.can_post_messages
         )
+
+
+def _manages(member: telegram.ChatMember) -> bool:
+    if isinstance(member, telegram.ChatMemberAdministrator):
+        return member.can_post_messages is not False  # told of channels only
+    return member.status == ChatMemberStatus.OWNER

@@ -4,24 +4,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-import telegram
 from telegram.constants import ParseMode
 from telegram.ext import ExtBot
 
 from bot.errors import DestinationLost
 from bot.message import Action
 from bot.platforms.telegram import render
+from bot.platforms.telegram.calls import Json, call
 from bot.platforms.telegram.errors import Fix, Mend, classify
 
 Bot = ExtBot[None]
-Markup = (
-    telegram.InlineKeyboardMarkup
-    | telegram.ReplyKeyboardMarkup
-    | telegram.ReplyKeyboardRemove
-    | telegram.ForceReply
-)
 
-_NO_PREVIEW: Final = telegram.LinkPreviewOptions(is_disabled=True)
+_NO_PREVIEW: Final[Json] = {"is_disabled": True}
 TOPIC_GONE: Final = "(The topic this was meant for is gone.)"
 
 
@@ -36,7 +30,7 @@ class Letter:
     html: str | None
     plain: str
     thread_id: int | None = None
-    buttons: Markup | None = None
+    buttons: Json | None = None
     video: str | None = None
     reply_to: int | None = None
 
@@ -75,32 +69,38 @@ def mended(letter: Letter, fix: Fix) -> Letter:
 
 
 async def _send(bot: Bot, letter: Letter) -> int:
-    sent = await bot.send_message(
-        letter.chat_id,
-        letter.html or letter.plain,
+    sent = await call(
+        bot,
+        "sendMessage",
+        chat_id=letter.chat_id,
+        text=letter.html or letter.plain,
         parse_mode=ParseMode.HTML if letter.html else None,
         message_thread_id=letter.thread_id,
-        link_preview_options=_preview(letter.video),
+        link_preview_options=preview(letter.video),
         reply_markup=letter.buttons,
-        reply_to_message_id=letter.reply_to,
-        allow_sending_without_reply=bool(letter.reply_to) or None,
+        reply_parameters=_quoted(letter.reply_to),
     )
-    return sent.message_id
+    return int(sent["message_id"])
 
 
-def _preview(video: str | None) -> telegram.LinkPreviewOptions:
-    if not video:
-        return _NO_PREVIEW
-    return telegram.LinkPreviewOptions(url=video, prefer_large_media=True)
+def _quoted(message_id: int | None) -> Json | None:
+    if message_id is None:
+        return None
+    return {"message_id": message_id, "allow_sending_without_reply": True}
 
 
-def keyboard(actions: Iterable[Action]) -> telegram.InlineKeyboardMarkup | None:
+def preview(video: str | None) -> Json:
+    """A large preview of a video, and none of anything else."""
+    return {"url": video, "prefer_large_media": True} if video else _NO_PREVIEW
+
+
+def keyboard(actions: Iterable[Action]) -> Json | None:
     """Buttons below a message; the commands of the actions are their data."""
     laid = [
-        [telegram.InlineKeyboardButton(one.label, callback_data=one.command) for one in row]
+        [{"text": one.label, "callback_data": one.command} for one in row]
         for row in render.rows(actions)
     ]
-    return telegram.InlineKeyboardMarkup(laid) if laid else None
+    return {"inline_keyboard": laid} if laid else None
 
 
 def in_parts(letter: Letter, htmls: Sequence[str], plains: Sequence[str]) -> list[Letter]:

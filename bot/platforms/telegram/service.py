@@ -1,7 +1,7 @@
 """The bot on Telegram: one application, from its token to its handlers, kept alive."""
 
 import asyncio
-import os
+import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -31,7 +31,7 @@ from bot.platforms.telegram.membership import loss
 from bot.platforms.telegram.menu import offer_commands
 from bot.platforms.telegram.messenger import TelegramMessenger
 from bot.platforms.telegram.presses import Presses
-from bot.platforms.telegram.receiving import REFUSED_WAITS, Polling
+from bot.platforms.telegram.receiving import REFUSED_WAITS, Polling, PollRequest
 from bot.platforms.telegram.replies import Replies
 from bot.platforms.telegram.rights import Rights
 from bot.platforms.telegram.seals import Seals
@@ -41,7 +41,7 @@ from bot.platforms.telegram.webhook import Webhook
 AT_ONCE: Final = 4096
 """Updates that may wait or be answered at the same time; those of one chat go one by one."""
 
-STOP_WITHIN: Final = 2.5
+STOP_WITHIN: Final = 2.0
 """Seconds that answers under way get when the bot stops."""
 
 _EDITED_WITHIN: Final = 300.0
@@ -69,16 +69,22 @@ class Access:
         return f"Access(api_url={self.api_url!r})"
 
 
+class _Bot(ExtBot[None]):
+    """A bot that does not tell its token wherever it is shown."""
+
+    def __repr__(self) -> str:
+        return "Bot"
+
+
 class Telegram:
     """Serves private chats, groups, forum topics and channels."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        # Else every wait that Telegram asks for comes with a warning about the type of its number.
-        os.environ.setdefault("PTB_TIMEDELTA", "1")
+        _quiet()
         self._sending = AiohttpRequest.for_sending()
-        self._polling = AiohttpRequest.for_polling()
-        self._bot: ExtBot[None] = ExtBot(
+        self._polling = PollRequest.for_polling()
+        self._bot: ExtBot[None] = _Bot(
             access.token,
             base_url=f"{access.api_url}/bot",
             base_file_url=f"{access.api_url}/file/bot",
@@ -160,6 +166,19 @@ class Telegram:
         return application
 
 
+def _quiet() -> None:
+    """Keep the library's tracebacks out of the log: ordinary trouble is told here, in a line."""
+    for name in ("telegram.ext.Updater", "telegram.request.BaseRequest"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    # That a refused token ends the polling is told nowhere else.
+    logging.getLogger("telegram.ext").addFilter(_without_traceback)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = None
+    return True
+
+
 class InTurn(BaseUpdateProcessor):
     """Serves many chats at the same time, and in each chat one update after the other."""
 
@@ -214,7 +233,7 @@ class Handlers:
     async def membership(self, update: telegram.Update, _context: object) -> None:
         """The bot was added, removed, blocked, or given other rights."""
         change = update.my_chat_member
-        if change is None:
+        if change is None or self._again(update):
             return
         destinations, now = self._core.storage.destinations, self._core.clock()
         lost = loss(change.chat, change.new_chat_member)

@@ -463,4 +463,7 @@ def _token(address: URL) -> str:
 
 def _masked(answer: bytes, address: URL) -> bytes:
     # A page of a proxy may repeat the address, and python-telegram-bot tells and logs such a page.
-    return answer.replace(_token(address).encode(), MASK.encode())
+    token = _token(address)
+    for form in (token, token.replace(":", "%3A"), token.replace(":", "%3a")):
+        answer = answer.replace(form.encode(), MASK.encode())
+    return answer

@@ -14,7 +14,7 @@ from yarl import URL
 
 from bot.errors import SettingsError
 from bot.platforms.telegram.errors import classify
-from bot.platforms.telegram.receiving import ALLOWED, REFUSED_WAITS
+from bot.platforms.telegram.receiving import ALLOWED, REFUSED_WAITS, readable
 from bot.platforms.telegram.sender import Bot
 
 BODY_LIMIT: Final = 2**20
@@ -79,13 +79,14 @@ class Webhook:
                 return
 
     async def _take(self, request: web.Request) -> web.Response:
-        given = request.headers.get(_HEADER, "")
-        if not hmac.compare_digest(given.encode(), self._secret.encode()):
+        # Bytes that are no text are kept in a header as surrogates.
+        given = request.headers.get(_HEADER, "").encode(errors="surrogateescape")
+        if not hmac.compare_digest(given, self._secret.encode()):
             return web.Response(status=403)
         try:
-            update = telegram.Update.de_json(json.loads(await request.read()), self._bot)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            log.warning("telegram.bad_update")
+            told = readable(json.loads(await request.read()))
+        except (ValueError, RecursionError):
+            log.warning("telegram.bad_request")
             return web.Response(status=400)
-        await self._queue.put(update)
+        await self._queue.put(telegram.Update.de_json(told, self._bot))
         return web.Response()

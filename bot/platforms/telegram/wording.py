@@ -6,8 +6,13 @@ FOREIGN: Final = "This button does not belong to this message. Write the command
 USED: Final = "These buttons were used or are too old. Ask again: /help lists what I can do."
 NOT_YOURS: Final = "These buttons are for whoever asked. Send it yourself: {command}"
 MANAGERS: Final = "Only administrators of this chat can do that, in their own name: {command}"
+RIGHTS_UNKNOWN: Final = (
+    "Telegram does not tell me whether you are an administrator there. Add me to that chat again "
+    "if I was removed, or make me an administrator of it, or try again in a moment."
+)
 TOO_FAST: Final = "That was too much at once. Wait a few seconds, then send it again."
 CHOOSE: Final = "Choose a channel"
+BEGIN: Final = "Write me a title to see where a show stands. /channel is for a channel of yours."
 ASK_CHANNEL: Final = (
     "Which channel is to get alerts? Press “Choose a channel” below; I join it as an administrator "
     "who may post messages. What you then send here is about that channel, until you send "
@@ -19,9 +24,14 @@ NOW_FOR: Final = (
 )
 FOR_ITSELF: Final = "What you send here is about this chat again."
 ABOUT: Final = "(About the channel {title}; /channel off ends that.)"
-NOT_MANAGED: Final = "You do not administrate {title}, so I cannot let you decide what it gets."
+WAS_ABOUT: Final = "(That was about the channel {title}; what you send here now is not.)"
+NOT_MANAGED: Final = (
+    "You may not post in {title}, so you cannot decide what it gets. Ask one of its administrators "
+    "to choose it, or to let you post messages there."
+)
 CANNOT_POST: Final = (
     "I may not post in {title}. Make me an administrator there with the right to post messages, "
     "then choose it again: /channel"
 )
+NO_FILES: Final = "I may not send files here. Allow me to, then ask again: /privacy export"
 ONLY_DIRECT: Final = "Channels are set up in a direct chat with me: send /channel there."

@@ -1,0 +1,111 @@
+"""When nothing may be sent on a platform, and for how long."""
+
+import pytest
+
+from bot.outbox.holds import (
+    FLOODED_CHATS,
+    FLOODED_WITHIN,
+    LOST_LEAST,
+    LOST_WINDOW,
+    STOPPED,
+    Holds,
+)
+
+
+class Steady:
+    """A clock that goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Steady:
+    return Steady()
+
+
+@pytest.fixture
+def holds(clock: Steady) -> Holds:
+    return Holds(clock)
+
+
+def test_at_first_everything_may_be_sent(holds: Holds) -> None:
+    assert holds.remaining() == 0
+
+
+def test_a_platform_that_refuses_everything_is_left_alone_for_ten_minutes(
+    holds: Holds, clock: Steady
+) -> None:
+    holds.stop()
+    assert holds.remaining() == STOPPED == 600
+    clock.now += 599
+    assert holds.remaining() == 1
+    clock.now += 2
+    assert holds.remaining() == 0
+
+
+def test_the_later_deadline_wins(holds: Holds, clock: Steady) -> None:
+    holds.stop()
+    for chat in range(3):
+        holds.flooded(chat, 30)
+    assert holds.remaining() == STOPPED
+    clock.now += 1
+    for chat in range(3):
+        holds.flooded(chat, 3600)
+    assert holds.remaining() == 3600
+
+
+def test_one_chat_that_is_to_wait_holds_nobody_however_often(holds: Holds) -> None:
+    assert not any(holds.flooded(1, 60) for _ in range(20))
+    assert holds.remaining() == 0
+
+
+def test_three_chats_within_ten_seconds_hold_everybody(holds: Holds, clock: Steady) -> None:
+    assert [holds.flooded(chat, 60) for chat in range(FLOODED_CHATS)] == [False, False, True]
+    assert holds.remaining() == 60
+    clock.now += 60
+    assert holds.remaining() == 0
+
+
+def test_three_chats_over_a_longer_time_are_their_own_affair(holds: Holds, clock: Steady) -> None:
+    for chat in range(10):
+        assert not holds.flooded(chat, 60)
+        clock.now += FLOODED_WITHIN / 2 + 0.1
+    assert holds.remaining() == 0
+
+
+def test_a_few_lost_chats_are_believed(holds: Holds) -> None:
+    assert not any(holds.lost(chat) for chat in range(LOST_LEAST - 1))
+
+
+def test_ten_lost_chats_and_nobody_reached_are_not_believed(holds: Holds) -> None:
+    assert [holds.lost(chat) for chat in range(LOST_LEAST)][-1]
+
+
+def test_the_same_chat_counts_once(holds: Holds) -> None:
+    assert not any(holds.lost(1) for _ in range(50))
+
+
+def test_lost_chats_are_believed_where_four_times_as_many_are_reached(holds: Holds) -> None:
+    for chat in range(100, 140):
+        holds.served(chat)
+    assert not any(holds.lost(chat) for chat in range(10))
+    assert holds.lost(10)
+
+
+def test_a_chat_that_was_reached_and_is_lost_counts_as_one(holds: Holds) -> None:
+    for chat in range(40):
+        holds.served(chat)
+    assert [holds.lost(chat) for chat in range(9)] == [False] * 9
+    assert holds.lost(9), "ten of forty"
+
+
+def test_what_was_lost_long_ago_is_forgotten(holds: Holds, clock: Steady) -> None:
+    for chat in range(LOST_LEAST - 1):
+        holds.lost(chat)
+    clock.now += LOST_WINDOW
+    assert not any(holds.lost(chat) for chat in range(100, 100 + LOST_LEAST - 1))
+    assert holds.lost(200)
