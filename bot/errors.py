@@ -126,12 +126,16 @@ class Doubt:
 class DestinationLost(DeliveryError):
     """Nobody can be reached at this destination for now: blocked, kicked, deleted.
 
-    With a `doubt` it may be a passing state: it is believed only when it lasts.
+    With a `doubt` it may be a passing state: it is believed only when it lasts. A `message_id` is
+    that of a message which arrived all the same, elsewhere in the chat and for the last time.
     """
 
-    def __init__(self, text: str, doubt: Doubt | None = None) -> None:
+    def __init__(
+        self, text: str, doubt: Doubt | None = None, message_id: str | None = None
+    ) -> None:
         super().__init__(text)
         self.doubt = doubt
+        self.message_id = message_id
 
 
 class DestinationMoved(DeliveryError):

@@ -1,6 +1,7 @@
 """The outbox: deliveries on their way, claimed and settled in batches."""
 
 import datetime as dt
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Select,
+    Text,
     and_,
     bindparam,
     case,
@@ -23,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.model import Delivery, DeliveryState, Destination, Platform, Seq, ShowId
-from storage.database import Database, WholeNumber, reads, writes
+from storage.database import Database, WholeNumber, among, reads, writes
 from storage.destinations import to_destination
 from storage.joins import Signposts, follow
 from storage.schema import (
@@ -110,24 +112,14 @@ class Deliveries:
         `busy` are destinations to leave alone because something is on its way to them; with a
         `platform` only its destinations are served.
         """
-        due = select(deliveries.c.destination_id).where(*_due(now, platform))
-        heads = due.where(deliveries.c.destination_id.not_in(busy)) if busy else due
-        ordered = heads.order_by(deliveries.c.due_at, deliveries.c.destination_id).limit(limit)
-        chosen = set(await connection.scalars(ordered))
+        heads = _HEADS if platform else _HEADS_ANYWHERE
+        given = {"now": now, "lane": platform, "busy": json.dumps(list(busy)), "most": limit}
+        chosen = set(await connection.scalars(heads, given))
         if not chosen:
             return []
-        due_there = (_PENDING, deliveries.c.due_at <= now, deliveries.c.destination_id.in_(chosen))
-        await connection.execute(
-            update(deliveries)
-            .where(*due_there, _unwanted())
-            .values(state=DeliveryState.EXPIRED, reason=UNSUBSCRIBED, settled_at=now)
-        )
-        taken = await connection.execute(
-            update(deliveries)
-            .where(*due_there)
-            .values(due_at=now + lease, attempts=deliveries.c.attempts + 1, flight=_TAKE_OFF)
-            .returning(deliveries.c.update_seq, deliveries.c.destination_id, deliveries.c.attempts)
-        )
+        given = {"now": now, "chosen": json.dumps(list(chosen))}
+        await connection.execute(_EXPIRE_UNWANTED, given)
+        taken = await connection.execute(_TAKE, {**given, "until": now + lease})
         claimed = [Delivery(Seq(seq), to, attempts) for seq, to, attempts in taken]
         return await _parcels(connection, claimed)
 
@@ -340,9 +332,9 @@ def _unwanted() -> ColumnElement[bool]:
 
 async def _parcels(connection: AsyncConnection, claimed: list[Delivery]) -> list[Parcel]:
     """The claimed deliveries by destination, those due longest first."""
-    ids = {delivery.destination_id for delivery in claimed}
-    rows = await connection.execute(_addresses().where(destinations.c.id.in_(ids)))
-    where = {row.id: to_destination(row.platform, row.chat_id, row.thread_id) for row in rows}
+    ids = json.dumps(list({delivery.destination_id for delivery in claimed}))
+    rows = await connection.execute(_ADDRESSES, {"chosen": ids})
+    where = {row[0]: to_destination(row[1], row[2], row[3]) for row in rows}
     parcels: dict[int, list[Delivery]] = {}
     for delivery in sorted(claimed, key=lambda one: (one.seq, one.destination_id)):
         parcels.setdefault(delivery.destination_id, []).append(delivery)
@@ -356,6 +348,46 @@ def _addresses() -> Select[Any]:
     columns = (destinations.c.id, now.c.platform, now.c.chat_id, now.c.thread_id)
     return select(*columns).join(now, there)
 
+
+# Built once: putting these statements together for each claim costs more than running them.
+
+_NOW: Final = bindparam("now", type_=deliveries.c.due_at.type)
+_HEADS_ANYWHERE: Final = (
+    select(deliveries.c.destination_id)
+    .where(
+        _PENDING,
+        deliveries.c.due_at <= _NOW,
+        deliveries.c.destination_id.op("NOT IN")(among(bindparam("busy", type_=Text))),
+    )
+    .order_by(deliveries.c.due_at, deliveries.c.destination_id)
+    .limit(bindparam("most"))
+)
+_HEADS: Final = _HEADS_ANYWHERE.where(
+    deliveries.c.lane == bindparam("lane", type_=deliveries.c.lane.type)
+)
+_DUE_THERE: Final = (
+    _PENDING,
+    deliveries.c.due_at <= _NOW,
+    deliveries.c.destination_id.op("IN")(among(bindparam("chosen", type_=Text))),
+)
+_EXPIRE_UNWANTED: Final = (
+    update(deliveries)
+    .where(*_DUE_THERE, _unwanted())
+    .values(state=DeliveryState.EXPIRED, reason=UNSUBSCRIBED, settled_at=_NOW)
+)
+_TAKE: Final = (
+    update(deliveries)
+    .where(*_DUE_THERE)
+    .values(
+        due_at=bindparam("until", type_=deliveries.c.due_at.type),
+        attempts=deliveries.c.attempts + 1,
+        flight=_TAKE_OFF,
+    )
+    .returning(deliveries.c.update_seq, deliveries.c.destination_id, deliveries.c.attempts)
+)
+_ADDRESSES: Final = _addresses().where(
+    destinations.c.id.op("IN")(among(bindparam("chosen", type_=Text)))
+)
 
 _NEW_STATE: Final = bindparam("new_state", type_=deliveries.c.state.type)
 _SUSPENDED: Final = exists().where(suspensions.c.destination_id == deliveries.c.destination_id)

@@ -512,7 +512,11 @@ async def test_outcomes_that_arrive_while_the_writer_is_busy_are_written_togethe
 
 # --- lanes ---
 
+on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what does not depend on the kind of database."""
 
+
+@on_one_database
 async def test_a_platform_that_hangs_holds_up_no_other_one(world: World) -> None:
     hanging, other = world.chat, FakeMessenger()
     hanging.gate.clear()
@@ -530,6 +534,7 @@ async def test_a_platform_that_hangs_holds_up_no_other_one(world: World) -> None
     assert len(hanging.titles(HERE)) == 1
 
 
+@on_one_database
 async def test_a_platform_that_is_stopped_holds_up_no_other_one(world: World) -> None:
     refusing, other = world.chat, FakeMessenger()
     refusing.faults = [PlatformStopped("the token is not accepted")] * 9
@@ -556,6 +561,7 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     return clock
 
 
+@on_one_database
 async def test_a_platform_that_refuses_everything_is_tried_again_after_ten_minutes(
     world: World, steady: FakeClock
 ) -> None:
@@ -575,6 +581,7 @@ async def test_a_platform_that_refuses_everything_is_tried_again_after_ten_minut
     assert len(world.chat.accepted) == 30
 
 
+@on_one_database
 async def test_three_chats_that_are_to_wait_hold_all_others(
     world: World, steady: FakeClock
 ) -> None:
@@ -594,6 +601,7 @@ async def test_three_chats_that_are_to_wait_hold_all_others(
     assert await world.counts() == {"sent": 30}
 
 
+@on_one_database
 async def test_a_bot_stops_at_once_while_nothing_may_be_sent(world: World) -> None:
     for chat in range(1, 11):
         await world.follow(Destination(Platform.TELEGRAM, chat))
@@ -604,6 +612,7 @@ async def test_a_bot_stops_at_once_while_nothing_may_be_sent(world: World) -> No
     assert await world.counts() == {"pending": 10}
 
 
+@on_one_database
 async def test_nobody_is_given_up_while_most_chats_seem_lost(world: World) -> None:
     for chat in range(1, 31):
         await world.follow(Destination(Platform.TELEGRAM, chat))
@@ -618,6 +627,7 @@ async def test_nobody_is_given_up_while_most_chats_seem_lost(world: World) -> No
 # --- doubts ---
 
 
+@on_one_database
 async def test_a_chat_that_seems_lost_is_not_given_up_while_nobody_is_reached(
     world: World,
 ) -> None:
@@ -633,6 +643,7 @@ async def test_a_chat_that_seems_lost_is_not_given_up_while_nobody_is_reached(
     assert await world.counts() == {"sent": 1}
 
 
+@on_one_database
 async def test_a_doubt_is_believed_once_somebody_else_was_reached(world: World) -> None:
     await world.follow(HERE)
     await world.follow(THERE)
@@ -650,10 +661,9 @@ async def test_a_doubt_is_believed_once_somebody_else_was_reached(world: World) 
 async def test_a_doubt_ends_with_the_next_message_that_arrives(world: World) -> None:
     await world.follow(HERE)
     await world.follow(THERE)
-    lost = {HERE: DestinationLost("chat not found", PERHAPS)}
     async with world.engine.delivering():
         for kind in ("renewed", "dated", "trailer"):
-            world.chat.lost = lost
+            world.chat.lost = {HERE: DestinationLost("chat not found", PERHAPS)}
             await world.publish(an_update(kind))
             await world.engine.finish()
             assert await world.storage.destinations.doubted() != set()
@@ -664,6 +674,7 @@ async def test_a_doubt_ends_with_the_next_message_that_arrives(world: World) -> 
     assert await world.counts() == {"sent": 6}
 
 
+@on_one_database
 async def test_a_doubt_outlives_a_restart(world: World) -> None:
     await world.follow(HERE)
     await world.publish(an_update("renewed"))
@@ -675,6 +686,7 @@ async def test_a_doubt_outlives_a_restart(world: World) -> None:
     assert await world.storage.destinations.doubted() == set()
 
 
+@on_one_database
 async def test_a_doubt_that_cannot_be_cleared_repeats_no_message(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -704,6 +716,7 @@ async def publish_several(world: World, count: int) -> list[str]:
     return [f"RENEWED · All of Us Are Dead, season {n}" for n in range(11, 11 + count)]
 
 
+@on_one_database
 async def test_what_does_not_fit_into_one_message_goes_out_as_several(world: World) -> None:
     world.chat.room = 2
     await world.follow()
@@ -714,6 +727,7 @@ async def test_what_does_not_fit_into_one_message_goes_out_as_several(world: Wor
     assert await world.counts() == {"sent": 5}
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("fault", "states"),
     [
@@ -744,6 +758,7 @@ async def test_what_is_behind_a_failure_waits_for_it_and_is_not_counted(
     assert await world.counts() == {"sent": 4}
 
 
+@on_one_database
 async def test_what_is_refused_for_good_holds_up_nothing_behind_it(world: World) -> None:
     world.chat.room = 1
     await world.follow()

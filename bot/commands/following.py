@@ -16,7 +16,8 @@ async def subscribe(core: Core, caller: Caller, show: str, kinds: Kinds = ALL_KI
     found = await core.find_show(show, caller)
     wanted = Subscription(caller.destination, found.id, kinds)
     outcome = await core.storage.subscriptions.put(wanted)
-    if await core.storage.destinations.resume(caller.destination, core.clock()):
+    if await core.storage.destinations.suspended(caller.destination):
+        await core.storage.destinations.resume(caller.destination, core.clock())
         core.wake()
     now = await status(core, caller, found.id)
     if outcome is Outcome.UNCHANGED:

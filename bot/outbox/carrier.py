@@ -66,12 +66,15 @@ class Carrier:
         deliveries, messages = composed.current, composed.messages
         while deliveries:
             count = self._messenger.fitting(messages)
-            error, message_id = await self._send(parcel, deliveries[:count], messages[:count])
-            outcomes += self._outcomes(deliveries[:count], error, message_id)
+            tried = deliveries[:count]
+            error, message_id = await self._send(parcel, tried, messages[:count])
+            # What has an id has arrived, even where it was the last that could.
+            outcomes += self._outcomes(tried, None if message_id else error, message_id)
             deliveries, messages = deliveries[count:], messages[count:]
             if error:
                 # What comes later in the log is not sent before what comes earlier.
-                outcomes += [put_off(one, outcomes[-1]) for one in deliveries]
+                (failed,) = self._outcomes(tried[-1:], error, None)
+                outcomes += [put_off(one, failed) for one in deliveries]
                 deliveries = ()
             await self._settler.settle(outcomes)
             outcomes = []
@@ -99,7 +102,8 @@ class Carrier:
             known = isinstance(error, DeliveryError)
             tell = log.info if known and not isinstance(error, Refused) else log.warning
             tell("outbox.failed", to=str(parcel.destination), problem=_words(error))
-            return await self._judged(parcel.destination_id, error), None
+            judged = await self._judged(parcel.destination_id, error)
+            return judged, judged.message_id if isinstance(judged, DestinationLost) else None
         self._holds.served(parcel.destination_id)
         self._reached_at = self._clock()
         return None, message_id

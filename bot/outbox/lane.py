@@ -20,7 +20,7 @@ from storage.outbox import Parcel
 from storage.store import Storage
 
 IN_FLIGHT: Final = 4
-CLAIM: Final = 100
+CLAIM: Final = 200
 """Destinations claimed at a time."""
 
 LEASE: Final = dt.timedelta(minutes=5)

@@ -109,7 +109,14 @@ class Home:
         )
         done = Done(ended.returncode, ended.stdout, ended.stderr)
         assert "Traceback" not in done.err, done.err
+        self.check_secrets(done.out + done.err)
         return done
+
+    def check_secrets(self, said: str) -> None:
+        """Fail where the program says a token; what is behind its colon is enough to use it."""
+        for name in ("DISCORD_TOKEN", "TELEGRAM_TOKEN"):
+            secret = self.environment.get(name, "").rpartition(":")[2]
+            assert not secret or secret not in said, f"{name} is told: {said}"
 
     def do(self, *words: str, entered: str = "") -> Done:
         """Run a command that succeeds."""
@@ -201,6 +208,7 @@ class LiveBot:
     """A running bot on pipes. Nothing is read from it before the first look at what it said."""
 
     def __init__(self, home: Home, pipe_size: int | None = None) -> None:
+        self._home = home
         self._process = subprocess.Popen(
             [*PROGRAM, "run"],
             cwd=home.folder,
@@ -223,6 +231,11 @@ class LiveBot:
     def pid(self) -> int:
         """The number of the process."""
         return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
 
     @property
     def out(self) -> str:
@@ -304,14 +317,14 @@ class LiveBot:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait(PATIENCE)
-        self._errors.to_end()
-        if self._output:
-            self._output.to_end()
+        said = self.out + self._errors.to_end()
+        said += self._output.to_end() if self._output else ""
         for pipe in (self._stdin, self._stdout, self._stderr):
             try:
                 pipe.close()
             except BrokenPipeError:
                 continue
+        self._home.check_secrets(said)
 
 
 class _Answering(pyte.Screen):

@@ -1,12 +1,13 @@
 """The bot as its own process against a Telegram on the loopback."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.process import Home, LiveBot
+from tests.e2e.process import STOPS_WITHIN, Home, LiveBot
 from tests.fakes.telegram import FakeTelegram
 
 
@@ -18,9 +19,14 @@ def telegram() -> Iterator[FakeTelegram]:
 
 
 @pytest.fixture
-def home(tmp_path: Path, telegram: FakeTelegram) -> Home:
-    """A folder with the starter catalogue, whose bot speaks to this Telegram."""
-    return at_home(tmp_path, telegram)
+def home(tmp_path: Path, telegram: FakeTelegram) -> Iterator[Home]:
+    """A folder with the starter catalogue, whose bot speaks to this Telegram.
+
+    Whatever the bot leaves there must not hold its token.
+    """
+    yield at_home(tmp_path, telegram)
+    secret = telegram.token.rpartition(":")[2].encode()
+    assert not [one for one in tmp_path.rglob("*") if one.is_file() and secret in one.read_bytes()]
 
 
 def at_home(folder: Path, telegram: FakeTelegram, **settings: str) -> Home:
@@ -31,8 +37,11 @@ def at_home(folder: Path, telegram: FakeTelegram, **settings: str) -> Home:
 
 @contextmanager
 def serving(home: Home, telegram: FakeTelegram) -> Iterator[LiveBot]:
-    """A bot that polls this Telegram; it is stopped at the end, and leaves cleanly."""
-    before = len(telegram.calls("getUpdates"))
+    """A bot that knows who it is there; it is stopped at the end, and leaves cleanly."""
     with home.bot() as bot:
-        bot.until(lambda: len(telegram.calls("getUpdates")) > before, "the first poll")
+        name = telegram.bot.username
+        bot.until(lambda: f"speaks on Telegram as @{name}" in bot.err, "that it begins")
         yield bot
+        if bot.is_running:
+            bot.send(signal.SIGTERM)
+            assert bot.ended(STOPS_WITHIN) == 0

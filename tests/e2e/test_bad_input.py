@@ -68,7 +68,7 @@ def _write(path: Path, *lines: object) -> Path:
         ("LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         ("DATABASE_URL", f"mysql://me:{CANARY}@host/x", "write sqlite:///cliffhanger.db"),
         ("DATABASE_URL", f"postgresql://me:{CANARY}@host/x", "PostgreSQL is not ready yet"),
-        ("DISCORD_TOKEN", CANARY, "this version speaks only in the terminal"),
+        ("DISCORD_TOKEN", CANARY, "this version does not speak on Discord yet"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named_and_secrets_are_not_shown(

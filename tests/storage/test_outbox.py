@@ -485,6 +485,22 @@ async def test_reached_counts_those_who_got_it_or_may_have(filled: Storage) -> N
     assert await filled.deliveries.reached(a_trailer().id) == 0
 
 
+async def test_an_update_has_arrived_where_it_was_sent_or_may_have_been(filled: Storage) -> None:
+    update = an_update("renewed")
+    await tell(filled, update)
+    one, two = await claim_all(filled)
+    ids = (one.destination_id, two.destination_id)
+    assert [await filled.deliveries.arrived(where, update.id) for where in ids] == [False, False]
+    await filled.deliveries.settle([again(one), again(two, maybe=True)])
+    assert [await filled.deliveries.arrived(where, update.id) for where in ids] == [False, True]
+    one, two = await claim_all(filled, NOW + 10 * SECOND)
+    assert [await filled.deliveries.arrived(where, update.id) for where in ids] == [False, True]
+    failed = Settlement(two, DeliveryState.FAILED, NOW)
+    await filled.deliveries.settle([sent(one), failed])
+    assert [await filled.deliveries.arrived(where, update.id) for where in ids] == [True, True]
+    assert not await filled.deliveries.arrived(ids[0], a_trailer().id)
+
+
 # Any sequence of it all
 
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from telegram.error import TelegramError
 from telegram.ext import ExtBot
 
-from bot.platforms.telegram.receiving import Polling, PollRequest, readable
+from bot.platforms.telegram.receiving import STALLED, Polling, PollRequest, readable
 from tests.fakes.telegram import FakeTelegram, Person
 
 IN_TIME: Final = 10.0
@@ -51,7 +51,7 @@ class Inbox:
 
 
 @asynccontextmanager
-async def polling(telegram: FakeTelegram, **options: float) -> AsyncIterator[Inbox]:
+async def polling(telegram: FakeTelegram, stalled: float = STALLED) -> AsyncIterator[Inbox]:
     """Long polling for as long as it takes; however it hangs, it ends at once."""
     request = PollRequest.for_polling()
     inbox = Inbox(request)
@@ -59,7 +59,7 @@ async def polling(telegram: FakeTelegram, **options: float) -> AsyncIterator[Inb
     bot = ExtBot[None](telegram.token, base_url=url, get_updates_request=request)
     with capture_logs() as inbox.log:
         await bot.initialize()
-        polls = Polling(bot, request, inbox.queue, look_every=0.02, **options)
+        polls = Polling(bot, request, inbox.queue, stalled=stalled, look_every=0.02)
         task = asyncio.create_task(polls.run())
         try:
             yield inbox

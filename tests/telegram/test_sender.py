@@ -48,7 +48,7 @@ def ann(telegram: FakeTelegram) -> Person:
 
 @pytest.fixture
 async def bot(telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bot]:
-    monkeypatch.setenv("PTB_TIMEDELTA", "1")  # as the service does
+    monkeypatch.setenv("PTB_TIMEDELTA", "1")  # as the application does
     request = AiohttpRequest.for_sending()
     yield ExtBot(telegram.token, base_url=f"{telegram.url}/bot", request=request)
     await request.shutdown()
@@ -173,8 +173,11 @@ async def test_what_was_for_a_deleted_topic_goes_to_general_and_says_so(
     forum = telegram.supergroup("Forum", forum=True)
     topic = forum.topic("Series")
     telegram.delete_topic(forum, topic)
-    await send(bot, to(forum.id, thread_id=topic))
+    with pytest.raises(DestinationLost) as lost:
+        await send(bot, to(forum.id, thread_id=topic))
     (sent,) = telegram.sent_to(forum)
+    assert lost.value.message_id == str(sent.message_id)
+    assert lost.value.doubt is None
     assert sent.thread_id is None
     assert sent.text == f"News\nof a show\n{TOPIC_GONE}"
     assert sent.buttons

@@ -17,7 +17,7 @@ user or password, and nothing else; another address is shown as inert words.
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
@@ -91,15 +91,23 @@ _LONGEST_LABEL: Final = 60
 
 def rows(actions: Iterable[Action]) -> list[list[Action]]:
     """Buttons in rows: short labels side by side, long ones alone."""
-    laid: list[list[Action]] = []
+    given = list(actions)
+    laid = _layout(tuple(clean(one.label).strip() or one.command for one in given))
+    return [[Action(label, given[place].command) for label, place in row] for row in laid]
+
+
+@lru_cache(_KEPT)
+def _layout(labels: tuple[str, ...]) -> list[list[tuple[str, int]]]:
+    """The rows of buttons with these labels: what is shown on each, and its place among them."""
+    laid: list[list[tuple[str, int]]] = []
     width = 0
-    for action in actions:
-        label = shorten(clean(action.label).strip() or action.command, _LONGEST_LABEL)
+    for place, given in enumerate(labels):
+        label = shorten(given, _LONGEST_LABEL)
         width += len(label)
         if not laid or len(laid[-1]) == _BUTTONS_A_ROW or width > _ROW_WIDTH:
             laid.append([])
             width = len(label)
-        laid[-1].append(replace(action, label=label))
+        laid[-1].append((label, place))
     return laid
 
 

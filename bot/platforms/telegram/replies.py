@@ -9,7 +9,7 @@ from telegram.constants import ParseMode
 from telegram.error import BadRequest, TelegramError
 
 from bot.commands.core import Core
-from bot.errors import DeliveryError, DestinationMoved
+from bot.errors import DeliveryError, DestinationLost, DestinationMoved
 from bot.message import Action, Document, Message
 from bot.model import Destination, Platform
 from bot.platforms.telegram import render, wording
@@ -61,6 +61,11 @@ class Replies:
                 sent = await send(self._bot, part)
             if message.document:
                 await self._hand_over(who, message.document)
+        except DestinationLost as error:
+            await self._unsaid(who, error)
+            if error.message_id is None:
+                return
+            sent = int(error.message_id)  # in General, as the topic is gone
         except DeliveryError as error:
             await self._unsaid(who, error)
             return

@@ -8,6 +8,9 @@ import telegram
 from bot.commands import COMMANDS
 from bot.platforms.telegram.menu import CHANNEL, OWN_COMMANDS, START
 
+LONGEST_TITLE: Final = 80
+"""Characters of what is taken for a title without a command."""
+
 _PAYLOADS: Final = {"sub_": "/subscribe", "status_": "/status"}
 _PROMPT: Final = re.compile(r"\AWhich \w+\? Write: (/\w+)")
 
@@ -22,7 +25,9 @@ def line_of(message: telegram.Message, username: str, *, private: bool) -> str |
     text = (message.text or "").strip()
     if not text.startswith("/"):
         asked = _completed(message, text, username)
-        return asked or (f"/status {text}" if text and private else None)
+        # A sentence is no title: it is not to be kept as a wish.
+        title = f"/status {text}" if len(text) <= LONGEST_TITLE else "/help"
+        return asked or (title if text and private else None)
     word, *others = text.split(maxsplit=1)
     rest = "".join(others)
     name, _, addressed = word.partition("@")

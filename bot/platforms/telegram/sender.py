@@ -12,11 +12,14 @@ from bot.message import Action
 from bot.platforms.telegram import render
 from bot.platforms.telegram.calls import Json, call
 from bot.platforms.telegram.errors import Fix, Mend, classify
+from bot.text import shorten
 
 Bot = ExtBot[None]
 
 _NO_PREVIEW: Final[Json] = {"is_disabled": True}
-TOPIC_GONE: Final = "(The topic this was meant for is gone.)"
+TOPIC_GONE: Final = (
+    "(The topic that got this news was deleted. An administrator can subscribe in another one.)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,11 @@ class Letter:
 
 
 async def send(bot: Bot, letter: Letter) -> int:
-    """Send it; returns the id of the message. Raises a `DeliveryError` by consequence."""
+    """Send it; returns the id of the message.
+
+    Raises a `DeliveryError` by consequence; one of them is that the topic is gone and the message
+    stands in the chat's General topic instead.
+    """
     try:
         return await _send(bot, letter)
     except Exception as error:
@@ -44,11 +51,14 @@ async def send(bot: Bot, letter: Letter) -> int:
         if not isinstance(judged, Mend):
             raise judged from error
     try:
-        return await _send(bot, mended(letter, judged.fix))
+        sent = await _send(bot, mended(letter, judged.fix))
     except Exception as error:
         again = classify(error)
         lost = judged.fix is Fix.TOPIC and isinstance(again, Mend)
         raise (DestinationLost(str(judged)) if lost else again) from error
+    if judged.fix is Fix.TOPIC:
+        raise DestinationLost(str(judged), message_id=str(sent))
+    return sent
 
 
 def mended(letter: Letter, fix: Fix) -> Letter:
@@ -63,7 +73,9 @@ def mended(letter: Letter, fix: Fix) -> Letter:
         case Fix.PREVIEW:
             return replace(letter, video=None)
         case Fix.TOPIC:
-            return replace(letter, thread_id=None, html=None, plain=f"{letter.plain}\n{TOPIC_GONE}")
+            room = render.LIMIT - len(TOPIC_GONE) - 1
+            plain = f"{shorten(letter.plain, room // 2)}\n{TOPIC_GONE}"
+            return replace(letter, thread_id=None, html=None, plain=plain)
         case Fix.REPLY:
             return replace(letter, reply_to=None)
 

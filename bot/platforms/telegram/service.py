@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 import telegram
+from telegram.constants import ChatType
 from telegram.error import InvalidToken, TelegramError
 from telegram.ext import (
     Application,
@@ -188,8 +189,7 @@ class InTurn(BaseUpdateProcessor):
 
     async def do_process_update(self, update: object, coroutine: Awaitable[Any]) -> None:
         """Wait for the chat's turn, then process."""
-        chat = update.effective_chat if isinstance(update, telegram.Update) else None
-        turn = self._chats.setdefault(chat.id if chat else 0, asyncio.Lock())
+        turn = self._chats.setdefault(_turn_of(update), asyncio.Lock())
         async with turn:
             await coroutine
 
@@ -198,6 +198,15 @@ class InTurn(BaseUpdateProcessor):
 
     async def shutdown(self) -> None:
         """Nothing is to be closed."""
+
+
+def _turn_of(update: object) -> int:
+    """Whose updates go one by one: a chat's, but in a channel each reader's."""
+    if not isinstance(update, telegram.Update) or update.effective_chat is None:
+        return 0
+    if update.callback_query and update.effective_chat.type == ChatType.CHANNEL:
+        return update.callback_query.from_user.id
+    return update.effective_chat.id
 
 
 class Handlers:
