@@ -13,6 +13,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    cast,
     exists,
     func,
     literal,
@@ -23,9 +24,10 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeEngine
 
 from bot.model import Delivery, DeliveryState, Destination, Platform, Seq, ShowId
-from storage.database import Database, WholeNumber, among, reads, writes
+from storage.database import Database, WholeNumber, among, json_field, json_rows, reads, writes
 from storage.destinations import to_destination
 from storage.joins import Signposts, follow
 from storage.schema import (
@@ -125,19 +127,16 @@ class Deliveries:
 
     async def settle(self, done: Sequence[Settlement]) -> None:
         """Write down how deliveries ended, all in one unit of work."""
-        outcomes = [_settled(one) for one in done]
+        rows = json.dumps([_settled(one) for one in done])
         if not self._signposts.any:
-            await self._database.write_many(_SETTLE, outcomes)
-            outcomes = []
+            await self._database.write_at_once(_SETTLE, {"rows": rows})
+            rows = "[]"
         if self._signposts.any:  # now, if not before: a chat may have moved meanwhile
-            await self._settle_and_follow(outcomes)
+            await self._settle_and_follow(rows)
 
     @writes
-    async def _settle_and_follow(
-        self, connection: AsyncConnection, outcomes: list[dict[str, object]]
-    ) -> None:
-        if outcomes:
-            await connection.execute(_SETTLE, outcomes)
+    async def _settle_and_follow(self, connection: AsyncConnection, rows: str) -> None:
+        await connection.execute(_SETTLE, {"rows": rows})
         self._signposts.any = await follow(connection)
 
     @writes
@@ -389,7 +388,6 @@ _ADDRESSES: Final = _addresses().where(
     destinations.c.id.op("IN")(among(bindparam("chosen", type_=Text)))
 )
 
-_NEW_STATE: Final = bindparam("new_state", type_=deliveries.c.state.type)
 _SUSPENDED: Final = exists().where(suspensions.c.destination_id == deliveries.c.destination_id)
 _PENDING_STATE: Final[ColumnElement[str]] = literal_column(f"'{DeliveryState.PENDING}'")
 _THIS: Final = update(deliveries).where(
@@ -403,34 +401,51 @@ _GIVE_BACK: Final = _THIS.values(
     attempts=deliveries.c.attempts - 1,
     flight=LANDED,
 )
-# Its values are handed over as they are stored: see `Database.write_many`.
+_TEXT: Final = Text()
+_ROWS: Final = json_rows(bindparam("rows", type_=Text)).table_valued("value", name="given")
+
+
+def _given(place: int, kind: TypeEngine[Any]) -> ColumnElement[Any]:
+    """A field of what `_settled` hands over."""
+    return cast(json_field(_ROWS.c.value, literal_column(str(place))), kind)
+
+
+_NEW_STATE: Final = _given(2, _TEXT)
 _SETTLE: Final = (
-    _THIS.values(
+    update(deliveries)
+    .where(
+        deliveries.c.destination_id == _given(0, WholeNumber),
+        deliveries.c.update_seq == _given(1, WholeNumber),
+        _PENDING,
+    )
+    .values(
         # Resumed meanwhile: what nobody holds any more would never be freed.
         state=case(
-            (and_(_NEW_STATE == DeliveryState.HELD, ~_SUSPENDED), _PENDING_STATE),
+            (and_(literal_column(f"'{DeliveryState.HELD}'") == _NEW_STATE, ~_SUSPENDED),
+             _PENDING_STATE),
             else_=_NEW_STATE,
         ),
-        due_at=func.coalesce(bindparam("new_due", type_=WholeNumber),
-                             type_coerce(deliveries.c.due_at, WholeNumber)),
-        flight=LANDED.bitwise_or(bindparam("new_flight")),
-        attempts=deliveries.c.attempts - bindparam("uncounted", type_=WholeNumber),
-        message_id=bindparam("new_message_id"),
-        reason=bindparam("new_reason"),
-        settled_at=bindparam("settled", type_=WholeNumber),
+        due_at=func.coalesce(
+            _given(3, WholeNumber), type_coerce(deliveries.c.due_at, WholeNumber)
+        ),
+        flight=LANDED.bitwise_or(_given(4, WholeNumber)),
+        attempts=deliveries.c.attempts - _given(5, WholeNumber),
+        message_id=_given(6, _TEXT),
+        reason=_given(7, _TEXT),
+        settled_at=_given(8, WholeNumber),
     )
 )  # fmt: skip
 
 
-def _settled(one: Settlement) -> dict[str, object]:
-    return {
-        "to": one.delivery.destination_id,
-        "seq": one.delivery.seq,
-        "new_state": one.state,
-        "new_due": milliseconds(one.due_at) if one.due_at else None,
-        "new_flight": Flight.LOST if one.maybe_sent else Flight.GROUNDED,
-        "uncounted": 0 if one.counted else 1,
-        "new_message_id": one.message_id,
-        "new_reason": one.reason,
-        "settled": milliseconds(one.at),
-    }
+def _settled(one: Settlement) -> list[object]:
+    return [
+        one.delivery.destination_id,
+        one.delivery.seq,
+        one.state,
+        milliseconds(one.due_at) if one.due_at else None,
+        Flight.LOST if one.maybe_sent else Flight.GROUNDED,
+        0 if one.counted else 1,
+        one.message_id,
+        one.reason,
+        milliseconds(one.at),
+    ]

@@ -6,12 +6,14 @@ the whole message that comes back, of which only the id is wanted. That is half 
 
 import json
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from telegram.ext import ExtBot
 from telegram.request import RequestData
 
 Json = dict[str, Any]
+
+_written: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class _Ready:
     @property
     def json_payload(self) -> bytes:
         """The parameters as one JSON object."""
-        return json.dumps(self.parameters, ensure_ascii=False).encode()
+        return _written(self.parameters).encode()
 
     @property
     def json_parameters(self) -> dict[str, str]:

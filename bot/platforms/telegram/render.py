@@ -68,6 +68,8 @@ def _plain_text(messages: tuple[Message, ...]) -> str:
 
 def fitting(messages: Sequence[Message]) -> int:
     """How many of the first messages `alert_html` takes whole into one text; at least one."""
+    if len(messages) == 1:
+        return 1
     used = -len(_GAP)
     for place, message in enumerate(messages):
         used += len(_GAP) + _alert(message)[1]
