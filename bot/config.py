@@ -48,7 +48,15 @@ def _web_address(url: str) -> str:
     return url.rstrip("/")
 
 
+def _safe_address(url: str) -> str:
+    local = url.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))
+    if not url.startswith("https://") and not local:
+        raise ValueError("is not an address that Telegram sends to (https://…)")
+    return url
+
+
 _Url = Annotated[str, AfterValidator(_web_address)]
+_SafeUrl = Annotated[str, AfterValidator(_safe_address)]
 
 
 def _host_and_port(listen: str) -> str:
@@ -80,7 +88,7 @@ class Settings(BaseSettings):
     log_format: LogFormat = LogFormat.CONSOLE
     discord_api_url: _Url = "https://discord.com/api/v10"
     telegram_api_url: _Url = "https://api.telegram.org"
-    telegram_webhook_url: _Url | None = None
+    telegram_webhook_url: _SafeUrl | None = None
     telegram_webhook_listen: _Listen = "127.0.0.1:8080"
 
     @field_validator("log_level", mode="before")

@@ -14,6 +14,7 @@
         ├── NotSent           surely not sent: try again, later each time
         ├── MustWait          the platform told how long to wait: try again then, uncounted
         ├── MaybeSent         no answer came: it may have arrived
+        │   └── HardlySent    the platform itself failed: it has hardly arrived
         ├── Refused           refused for good: trying again cannot help
         ├── DestinationLost   nobody can be reached there: suspend it, keep its subscriptions
         ├── DestinationMoved  the chat has another id now: everything of it moves there
@@ -109,6 +110,10 @@ class MaybeSent(DeliveryError):
     """The request went out and no answer came: the message may have arrived."""
 
 
+class HardlySent(MaybeSent):
+    """The platform answered that it is in trouble: the message has hardly arrived, but may have."""
+
+
 class Refused(DeliveryError):
     """The platform refused this message for good."""
 
@@ -121,6 +126,9 @@ class Doubt:
     over: dt.timedelta
     every: dt.timedelta
     """The wait before the destination is tried again."""
+
+    ours: bool = False
+    """Whether it looks the same when the fault is ours: where many do, none is believed."""
 
 
 class DestinationLost(DeliveryError):

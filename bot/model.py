@@ -223,8 +223,13 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, where the alerts go, and whether this person manages that chat."""
+    """Who asks, where the alerts go, and whether this person manages that chat.
+
+    `wishes` says whether a title that the catalogue lacks is noted for the curators: not where it
+    may be any sentence.
+    """
 
     destination: Destination
     user_id: int
     manages: bool = False
+    wishes: bool = True

@@ -238,9 +238,11 @@ class Database:
             if self._driver is None:
                 async with self._writer.connect():
                     pass  # which notes the driver
+            if self._driver.in_transaction:
+                raise StorageError(f"The database {self.shown} has an open unit of work.")
             # One turn of the driver's thread: outside of a transaction a statement is one itself.
             await self._driver.execute(text, values)
-        except (DBAPIError, sqlite3.Error, OSError) as error:
+        except (DBAPIError, sqlite3.Error, OSError, ValueError) as error:
             raise self._translated(error) from error
 
     def _compiled(self, statement: UpdateBase) -> tuple[str, list[str], dict[str, Any]]:

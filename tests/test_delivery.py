@@ -31,8 +31,8 @@ from bot.model import (
     Update,
     UpdateKind,
 )
+from bot.outbox.carrier import IN_FLIGHT
 from bot.outbox.holds import STOPPED, Holds
-from bot.outbox.lane import IN_FLIGHT
 from bot.outbox.settler import Settler
 from storage.joins import Signposts
 from storage.outbox import Deliveries, Settlement
@@ -44,7 +44,7 @@ from tests.fakes.messenger import FakeMessenger
 HERE = Destination(Platform.TELEGRAM, 1)
 THERE = Destination(Platform.TELEGRAM, 2)
 ELSEWHERE = Destination(Platform.DISCORD, 1)
-PERHAPS = Doubt(times=2, over=dt.timedelta(hours=1), every=dt.timedelta(hours=2))
+PERHAPS = Doubt(times=2, over=dt.timedelta(hours=1), every=dt.timedelta(hours=2), ours=True)
 
 
 class World:

@@ -5,8 +5,11 @@ import pytest
 from bot.outbox.holds import (
     FLOODED_CHATS,
     FLOODED_WITHIN,
+    LONGEST_FLOOD,
     LOST_LEAST,
     LOST_WINDOW,
+    SILENCE,
+    SILENT_CHATS,
     STOPPED,
     Holds,
 )
@@ -52,10 +55,29 @@ def test_the_later_deadline_wins(holds: Holds, clock: Steady) -> None:
     for chat in range(3):
         holds.flooded(chat, 30)
     assert holds.remaining() == STOPPED
-    clock.now += 1
+    clock.now += STOPPED - 10
     for chat in range(3):
-        holds.flooded(chat, 3600)
-    assert holds.remaining() == 3600
+        holds.flooded(chat, 30)
+    assert holds.remaining() == 30
+
+
+def test_however_long_one_chat_has_to_wait_the_others_are_tried_again(holds: Holds) -> None:
+    for chat in range(3):
+        holds.flooded(chat, 14 * 24 * 3600)
+    assert holds.remaining() == LONGEST_FLOOD == 60
+
+
+def test_several_chats_without_an_answer_in_a_row_hold_everybody(holds: Holds) -> None:
+    assert [holds.unanswered(chat) for chat in range(SILENT_CHATS)] == [False] * 4 + [True]
+    assert holds.remaining() == SILENCE
+
+
+def test_one_chat_without_an_answer_holds_nobody_and_an_answer_ends_the_row(holds: Holds) -> None:
+    assert not any(holds.unanswered(1) for _ in range(20))
+    assert not any(holds.unanswered(chat) for chat in range(2, 5))
+    holds.served(9)
+    assert not any(holds.unanswered(chat) for chat in range(4))
+    assert holds.remaining() == 0
 
 
 def test_one_chat_that_is_to_wait_holds_nobody_however_often(holds: Holds) -> None:

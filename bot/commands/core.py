@@ -96,9 +96,10 @@ class Core:
         titles, nearest = [show.title for show in shows], [(show.id, show.title) for show in shows]
         if not missing:
             raise UnknownShow(answers.ambiguous_show(asked, titles), nearest)
-        if caller:
+        noted = caller is None or caller.wishes
+        if caller and noted:
             await self.storage.destinations.wish(caller.destination, asked, self.clock())
-        raise UnknownShow(answers.unknown_show(asked, titles), nearest)
+        raise UnknownShow(answers.unknown_show(asked, titles, noted=noted), nearest)
 
     async def _get(self, match: Match) -> Show:
         show = await self.storage.shows.get(match.show)

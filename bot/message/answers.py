@@ -139,14 +139,12 @@ def _by(update: Update) -> Line:
     return joined([(f"{update.certainty}, {sayer(update)}",), source_link(update)])
 
 
-def unknown_show(asked: str, nearest: Sequence[str]) -> str:
-    """The reply when no show is meant beyond doubt; the wish is kept for the curators."""
+def unknown_show(asked: str, nearest: Sequence[str], *, noted: bool = True) -> str:
+    """The reply when no show is meant beyond doubt; `noted` if the curators will see the wish."""
     if nearest:
         return f"No show called “{asked}” is in the catalogue. Did you mean: {'; '.join(nearest)}?"
-    return (
-        f"No show called “{asked}” is in the catalogue, and no title comes close. "
-        "Noted for the curators."
-    )
+    then = "Noted for the curators." if noted else "/subscribe and its title notes it for curators."
+    return f"No show called “{asked}” is in the catalogue, and no title comes close. {then}"
 
 
 def ambiguous_show(asked: str, nearest: Sequence[str]) -> str:
@@ -208,7 +206,9 @@ def privacy() -> Message:
             line("• its platform, chat id and thread id"),
             line("• the shows it follows, and for which kinds of news"),
             line("• which alerts were sent to it, and whether they arrived"),
-            line("• titles it asked for that are not in the catalogue"),
+            line("• titles it asked for with a command that are not in the catalogue"),
+            line("• for 30 days, what the buttons below an answer do, and the id of who asked"),
+            line("• in a direct chat, the channel that it speaks for"),
             line("No names and no messages are stored."),
         ),
         actions=(

@@ -1,5 +1,6 @@
 """Carries what is due to one destination, and writes down how it went."""
 
+import asyncio
 import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -10,19 +11,25 @@ from bot.errors import (
     DeliveryError,
     DestinationLost,
     DestinationMoved,
+    MaybeSent,
     MustWait,
+    NotSent,
     PlatformStopped,
     Refused,
+    StorageError,
 )
 from bot.message import Message
 from bot.model import Clock, Delivery
 from bot.outbox.composer import Composer
 from bot.outbox.consequences import believed, expired, put_off, settlement
-from bot.outbox.holds import STOPPED, Holds
+from bot.outbox.holds import SILENCE, STOPPED, Holds
 from bot.outbox.messenger import Messenger, Notice
 from bot.outbox.settler import Settler
 from storage.outbox import Parcel, Settlement
 from storage.store import Storage
+
+IN_FLIGHT: Final = 4
+"""Messages on their way on one platform at a time."""
 
 log = structlog.get_logger()
 
@@ -49,10 +56,16 @@ class Carrier:
         self._chance = chance
         self._doubted: set[int] = set()
         self._reached_at: dt.datetime | None = None
+        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._stopping = False
 
     async def recover(self) -> None:
         """Remember what an earlier process knew."""
         self._doubted = await self._storage.destinations.doubted()
+
+    def stop(self) -> None:
+        """Send nothing more; what is on its way is settled."""
+        self._stopping = True
 
     async def carry(self, parcel: Parcel) -> None:
         """Send what is due to a destination, and settle each message right after its answer."""
@@ -97,32 +110,43 @@ class Carrier:
         """Send one message; how it went, as far as it concerns these deliveries."""
         notices = [Notice(one.seq, words) for one, words in zip(deliveries, messages, strict=True)]
         try:
-            message_id = await self._messenger.send(parcel.destination, notices)
+            async with self._slots:
+                if self._stopping or self._holds.remaining():
+                    return MustWait("nothing is sent just now", 0), None
+                message_id = await self._messenger.send(parcel.destination, notices)
         except Exception as error:  # noqa: BLE001 - whatever it is, the delivery is settled
             known = isinstance(error, DeliveryError)
             tell = log.info if known and not isinstance(error, Refused) else log.warning
             tell("outbox.failed", to=str(parcel.destination), problem=_words(error))
-            judged = await self._judged(parcel.destination_id, error)
+            judged = await self._judged(parcel, error)
             return judged, judged.message_id if isinstance(judged, DestinationLost) else None
-        self._holds.served(parcel.destination_id)
+        self._holds.served(parcel.destination.chat_id)
         self._reached_at = self._clock()
         return None, message_id
 
-    async def _judged(self, destination_id: int, error: Exception) -> Exception:
+    async def _judged(self, parcel: Parcel, error: Exception) -> Exception:
         """What the failure means once it is seen beside those of other times and chats."""
+        chat = parcel.destination.chat_id
         if isinstance(error, DestinationLost):
-            return await self._lost(destination_id, error)
-        if isinstance(error, MustWait) and self._holds.flooded(destination_id, error.seconds):
+            try:
+                return await self._lost(parcel, error)
+            except StorageError as trouble:  # the next attempt will find it lost again
+                log.error("outbox.not_noted", problem=str(trouble))
+        if isinstance(error, DestinationMoved) and error.chat_id == chat:
+            return NotSent(f"{error}, to where it was")
+        if isinstance(error, MustWait) and self._holds.flooded(chat, error.seconds):
             log.warning("outbox.flooded", seconds=error.seconds)
+        if isinstance(error, MaybeSent) and self._holds.unanswered(chat):
+            log.error("outbox.unanswered", problem=str(error), tried_again_in=SILENCE)
         if isinstance(error, PlatformStopped):
             self._stop(error)
         return error
 
-    async def _lost(self, destination_id: int, error: DestinationLost) -> Exception:
+    async def _lost(self, parcel: Parcel, error: DestinationLost) -> Exception:
         """Suspend a destination, or wait and see while it may be a passing state."""
-        now = self._clock()
+        now, destination_id = self._clock(), parcel.destination_id
         if error.doubt:
-            if self._holds.lost(destination_id):
+            if error.doubt.ours and self._holds.lost(parcel.destination.chat_id):
                 return self._stop(PlatformStopped(_TOO_MANY))
             self._doubted.add(destination_id)
             times, since = await self._storage.destinations.doubt(destination_id, str(error), now)

@@ -7,6 +7,7 @@ from bot.errors import (
     DestinationLost,
     DestinationMoved,
     Doubt,
+    HardlySent,
     MaybeSent,
     MustWait,
     NotSent,
@@ -95,6 +96,8 @@ def _consequence(attempts: int, error: Exception) -> tuple[DeliveryState, dt.tim
         return DeliveryState.HELD, _SECOND
     if isinstance(error, _UNCOUNTED):
         return DeliveryState.PENDING, 0 * _SECOND
+    if isinstance(error, HardlySent):
+        return _next_try(attempts, WAITS, MOST_TRIES, DeliveryState.UNCERTAIN)
     if isinstance(error, MaybeSent):
         return _next_try(attempts, MAYBE_WAITS, len(MAYBE_WAITS) + 1, DeliveryState.UNCERTAIN)
     most = MOST_TRIES if isinstance(error, NotSent) else MOST_UNKNOWN

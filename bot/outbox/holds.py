@@ -15,6 +15,13 @@ FLOODED_CHATS: Final = 3
 FLOODED_WITHIN: Final = 10.0
 """So many chats that were asked to wait within so many seconds: it means everybody."""
 
+LONGEST_FLOOD: Final = 60.0
+"""Seconds after which everybody is tried again, however long one chat has to wait."""
+
+SILENT_CHATS: Final = 5
+SILENCE: Final = 30.0
+"""So many chats in a row without an answer: the platform is away, and is tried again later."""
+
 LOST_WINDOW: Final = 600.0
 LOST_SHARE: Final = 0.2
 LOST_LEAST: Final = 10
@@ -28,6 +35,7 @@ class Holds:
         self._now = now
         self._until = float("-inf")
         self._flooded: deque[tuple[float, int]] = deque()
+        self._silent: set[int] = set()
         self._window = now()
         self._served: set[int] = set()
         self._lost: set[int] = set()
@@ -40,26 +48,35 @@ class Holds:
         """The platform refuses everything."""
         self._hold(STOPPED)
 
-    def flooded(self, destination_id: int, seconds: float) -> bool:
-        """A chat was asked to wait; true when everybody has to."""
+    def flooded(self, chat_id: int, seconds: float) -> bool:
+        """A chat was asked to wait; true when everybody has to, and for how long is bounded."""
         now = self._now()
-        self._flooded.append((now, destination_id))
+        self._flooded.append((now, chat_id))
         while self._flooded[0][0] < now - FLOODED_WITHIN:
             self._flooded.popleft()
         if len({chat for _, chat in self._flooded}) < FLOODED_CHATS:
             return False
-        self._hold(seconds)
+        self._hold(min(seconds, LONGEST_FLOOD))
         return True
 
-    def served(self, destination_id: int) -> None:
+    def unanswered(self, chat_id: int) -> bool:
+        """No answer came; true when it is so for several chats in a row, and all wait."""
+        self._silent.add(chat_id)
+        if len(self._silent) < SILENT_CHATS:
+            return False
+        self._hold(SILENCE)
+        return True
+
+    def served(self, chat_id: int) -> None:
         """A message arrived."""
         self._turn()
-        self._served.add(destination_id)
+        self._silent.clear()
+        self._served.add(chat_id)
 
-    def lost(self, destination_id: int) -> bool:
+    def lost(self, chat_id: int) -> bool:
         """A chat seems lost; true when too many do to believe it."""
         self._turn()
-        self._lost.add(destination_id)
+        self._lost.add(chat_id)
         chats = len(self._lost | self._served)
         return len(self._lost) >= LOST_LEAST and len(self._lost) > LOST_SHARE * chats
 

@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from bot.errors import StorageError
 from bot.model import Clock, Platform
 from bot.outbox.carrier import Carrier
 from bot.outbox.expander import Expander
@@ -19,7 +20,9 @@ from bot.outbox.holds import Holds
 from storage.outbox import Parcel
 from storage.store import Storage
 
-IN_FLIGHT: Final = 4
+WORKERS: Final = 8
+"""Destinations served at a time: while outcomes are being stored, other messages go out."""
+
 CLAIM: Final = 200
 """Destinations claimed at a time."""
 
@@ -66,15 +69,26 @@ class Lane:
     def stop(self) -> None:
         """Take nothing more; `run` returns when what is in flight has been settled."""
         self._stopping = True
+        self._carrier.stop()
         self.stir()
 
     async def run(self) -> None:
         """Deliver until `stop` is called; what was claimed and not tried is given back."""
-        await self._carrier.recover()
+        await self._recover()
         async with asyncio.TaskGroup() as workers:
-            for _ in range(IN_FLIGHT):
+            for _ in range(WORKERS):
                 workers.create_task(self._worker())
         await self._give_back(self._buffer)
+
+    async def _recover(self) -> None:
+        while not self._stopping:
+            try:
+                await self._carrier.recover()
+            except StorageError as error:
+                log.error("outbox.trouble", problem=str(error), retry_in=PAUSE_AFTER_TROUBLE)
+                await asyncio.sleep(PAUSE_AFTER_TROUBLE)
+            else:
+                return
 
     async def _worker(self) -> None:
         """Serve one destination after the other; no trouble ends a worker."""

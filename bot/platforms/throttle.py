@@ -1,4 +1,4 @@
-"""How many commands one person or chat may send: some at once, then a few a minute. Pure."""
+"""How many commands one person or chat may send: some at once, then one now and then. Pure."""
 
 import time
 from collections import OrderedDict

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import fanout, outbox, poll, start, titles
+from tests.bench import fanout, outbox, poll, start, telegram, titles
 from tests.bench.table import Row, show
 
 
@@ -22,6 +22,7 @@ def main() -> int:
         "poll": lambda folder: asyncio.run(poll.measure(folder, asked.updates)),
         "fanout": lambda folder: asyncio.run(fanout.measure(folder, asked.subscriptions)),
         "outbox": lambda folder: asyncio.run(outbox.measure(folder)),
+        "telegram": telegram.measure,
         "titles": lambda _folder: titles.measure(asked.titles),
     }
     rows: list[Row] = []
@@ -41,7 +42,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--updates", type=int, default=10_000_000)
     parser.add_argument("--subscriptions", type=int, default=1_000_000)
     parser.add_argument(
-        "only", nargs="*", metavar="PART", help="start, poll, fanout, outbox, titles; all if none"
+        "only",
+        nargs="*",
+        metavar="PART",
+        help="start, poll, fanout, outbox, telegram, titles; all if none",
     )
     return parser.parse_args()
 

@@ -30,6 +30,7 @@ from bot.errors import (
     DeliveryError,
     DestinationLost,
     DestinationMoved,
+    HardlySent,
     MaybeSent,
     MustWait,
     NotSent,
@@ -185,7 +186,7 @@ OTHERS: Final[list[tuple[int, str, Any]]] = [
     (409, "Conflict: terminated by other getUpdates request", PlatformStopped),
     (413, "Request Entity Too Large", Fix.LENGTH),
     (429, "Too Many Requests: retry later", (MustWait, 30.0)),
-    (500, "Internal Server Error: restart", MaybeSent),
+    (500, "Internal Server Error: restart", HardlySent),
 ]
 
 
@@ -200,8 +201,8 @@ async def test_every_answer_has_its_consequence(
     ("status", "body", "expected"),
     [
         (200, b"<html>Welcome", MaybeSent),
-        (502, b"<html>Bad Gateway", MaybeSent),
-        (504, b"<html>Gateway Timeout", MaybeSent),
+        (502, b"<html>Bad Gateway", HardlySent),
+        (504, b"<html>Gateway Timeout", HardlySent),
         (520, b"error code: 520", MaybeSent),
         (413, b"<html>Too Large", Fix.LENGTH),
         (429, b"slow down", (MustWait, 30.0)),

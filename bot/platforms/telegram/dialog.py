@@ -70,13 +70,20 @@ class Dialog:
         if verdict is Verdict.TELL:
             said, about, markup = Message(wording.TOO_FAST), who.here, None
         elif verdict is Verdict.TAKE:
-            said, about, markup = await self._answer(who, line)
+            said, about, markup = await self._answer(
+                who, line, sure=line != f"/status {message.text}"
+            )
         else:
             return
         await self._replies.say(who, said, about, reply_to=message.message_id, markup=markup)
 
-    async def _answer(self, who: Asker, line: str) -> tuple[Message, Destination, Json | None]:
-        """The answer, the destination it is about, and a keyboard that comes with it."""
+    async def _answer(
+        self, who: Asker, line: str, *, sure: bool
+    ) -> tuple[Message, Destination, Json | None]:
+        """The answer, the destination it is about, and a keyboard that comes with it.
+
+        Where it is not `sure` that a title was meant, none is noted as a wish.
+        """
         try:
             channel = about_channels(line)
             if channel is not None:
@@ -85,7 +92,7 @@ class Dialog:
             about = await self._channels.spoken_for(who)
         except StorageError as error:
             return answers.mistake(str(error)), who.here, None
-        said = await reply(self._core, line, self._rights.as_caller(who, about))
+        said = await reply(self._core, line, self._rights.as_caller(who, about, wishes=sure))
         if who.private and line.casefold() == "/help":
             said = replace(said, lines=(*said.lines, words(wording.BEGIN)))
         if about != who.here:

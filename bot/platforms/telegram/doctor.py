@@ -24,7 +24,12 @@ PATIENCE: Final = 10.0
 async def examine(access: Access) -> list[Finding]:
     """What is found about Telegram; without an answer to the first question there is no second."""
     request = AiohttpRequest(connections=1, read_timeout=PATIENCE)
-    bot: ExtBot[None] = ExtBot(access.token, base_url=f"{access.api_url}/bot", request=request)
+    bot: ExtBot[None] = ExtBot(
+        access.token,
+        base_url=f"{access.api_url}/bot",
+        request=request,
+        get_updates_request=request,  # else one is made that reads the proxies its own way
+    )
     try:
         await request.initialize()
         me = await bot.get_me()

@@ -27,6 +27,7 @@ from bot.errors import (
     DestinationLost,
     DestinationMoved,
     Doubt,
+    HardlySent,
     MaybeSent,
     MustWait,
     NotSent,
@@ -73,7 +74,7 @@ SLOW_DOWN: Final = 30.0
 LONGEST_WAIT: Final = 14 * 24 * 3600.0
 
 _HOUR: Final = dt.timedelta(hours=1)
-CHAT_GONE: Final = Doubt(times=3, over=24 * _HOUR, every=12 * _HOUR)
+CHAT_GONE: Final = Doubt(times=3, over=24 * _HOUR, every=12 * _HOUR, ours=True)
 """Every chat is "not found" for a while when the token is of another bot than the database."""
 
 GROUP_GONE: Final = Doubt(times=2, over=_HOUR, every=6 * _HOUR)
@@ -150,7 +151,14 @@ def _no_answer(error: BaseException, said: str) -> DeliveryError:
     """
     if surely_not_sent(error):
         return NotSent(_told("no connection to Telegram", said))
+    if _SERVER_TROUBLE.match(said):
+        return HardlySent(_told("Telegram is in trouble", said))
     return MaybeSent(_told("Telegram did not say whether it arrived", said))
+
+
+_SERVER_TROUBLE: Final = re.compile(
+    r"internal server error|bad gateway|service unavailable|gateway timeout", re.IGNORECASE
+)
 
 
 # --- refusals ---

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -132,9 +131,17 @@ class Polling:
 
     async def _stop(self, updater: "Updater") -> None:
         """Stop, and confirm what was taken; a connection that hangs does not hold it up."""
-        if updater.running:
-            with suppress(TelegramError, TimeoutError):
-                await asyncio.wait_for(updater.stop(), STOP_WITHIN)
+        if not updater.running:
+            return
+        # Not cancelled when it is late: the updater would only go on to its next request.
+        stopping = asyncio.create_task(updater.stop())
+        _, late = await asyncio.wait([stopping], timeout=STOP_WITHIN)
+        if late:
+            await self._request.shutdown()  # what it waits for fails, and it ends
+            await asyncio.wait([stopping], timeout=1.0)
+            await self._request.initialize()
+        if not stopping.cancel():
+            stopping.exception()
 
 
 def _report(error: TelegramError) -> None:

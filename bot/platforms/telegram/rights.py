@@ -42,16 +42,17 @@ class Rights:
             return True
         return who.is_person and await self.administrates(who.chat_id, who.user_id)
 
-    def as_caller(self, who: Asker, about: Destination) -> AsCaller:
+    def as_caller(self, who: Asker, about: Destination, *, wishes: bool = True) -> AsCaller:
         """Somebody as the core sees them, acting for the chat they are in or another one."""
 
         async def caller(matters: bool) -> Caller:
-            if not matters:
-                return Caller(about, who.user_id)
             if about.chat_id == who.chat_id:
-                return Caller(about, who.user_id, await self.manages(who))
-            manages = await self.administrates(about.chat_id, who.user_id)
-            return Caller(about, who.user_id, manages)
+                manages = matters and await self.manages(who)
+                return Caller(about, who.user_id, manages, wishes)
+            # What a channel follows is not for those who were its administrators once.
+            if not await self.administrates(about.chat_id, who.user_id):
+                raise UserError(wording.NO_LONGER_MANAGED)
+            return Caller(about, who.user_id, manages=True, wishes=wishes)
 
         return caller
 

@@ -29,6 +29,10 @@ NOT_MANAGED: Final = (
     "You may not post in {title}, so you cannot decide what it gets. Ask one of its administrators "
     "to choose it, or to let you post messages there."
 )
+NO_LONGER_MANAGED: Final = (
+    "You may not decide for that channel: its administrators who may post do. /channel off makes "
+    "what you send here be about this chat again."
+)
 CANNOT_POST: Final = (
     "I may not post in {title}. Make me an administrator there with the right to post messages, "
     "then choose it again: /channel"
