@@ -162,8 +162,9 @@ def test_a_chat_that_fails_keeps_no_other_one_from_its_news(
     home.environment |= {"LOG_LEVEL": "DEBUG", "LOG_FORMAT": "json"}
     with serving(home, telegram) as bot:
         struck = dict(zip(FAULTS, fans(telegram, len(FAULTS)), strict=True))
+        healthy = fans(telegram, 20)
         junk, dropped, lost, refuses = fans(telegram, 4)
-        healthy = fans(telegram, 40)
+        healthy += fans(telegram, 20)
         for name, (status, description, _) in FAULTS.items():
             telegram.fail(status=status, description=description, chat=struck[name])
         telegram.raw(chat=junk)
