@@ -291,7 +291,7 @@ async def test_what_refuses_the_bot_stops_all_sending_for_a_while(
     with capture_logs() as log:
         await world.tell()
     assert await world.states() == {"pending": 30}
-    assert len(world.tries()) <= 2 * IN_FLIGHT
+    assert len(world.tries()) <= IN_FLIGHT
     assert await world.outcome(fans[-1]) == Outcome("pending", 0.0, attempts=0, tries=0)
     stops = [one for one in log if one["event"] == "outbox.stopped"]
     assert stops[0]["tried_again_in"] == STOPPED

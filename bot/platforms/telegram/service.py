@@ -33,7 +33,7 @@ from bot.platforms.telegram.menu import offer_commands
 from bot.platforms.telegram.messenger import TelegramMessenger
 from bot.platforms.telegram.presses import Presses
 from bot.platforms.telegram.receiving import REFUSED_WAITS, Polling, PollRequest
-from bot.platforms.telegram.replies import Replies
+from bot.platforms.telegram.replies import PREFIX, Replies
 from bot.platforms.telegram.rights import Rights
 from bot.platforms.telegram.seals import Seals
 from bot.platforms.telegram.transport import AiohttpRequest
@@ -201,11 +201,15 @@ class InTurn(BaseUpdateProcessor):
 
 
 def _turn_of(update: object) -> int:
-    """Whose updates go one by one: a chat's, but in a channel each reader's."""
+    """Whose updates go one by one: a chat's, but each reader's who presses in a channel.
+
+    The buttons below an answer are the chat's again: they work once the answer is given.
+    """
     if not isinstance(update, telegram.Update) or update.effective_chat is None:
         return 0
-    if update.callback_query and update.effective_chat.type == ChatType.CHANNEL:
-        return update.callback_query.from_user.id
+    query, kind = update.callback_query, update.effective_chat.type
+    if query and kind == ChatType.CHANNEL and not (query.data or "").startswith(PREFIX):
+        return query.from_user.id
     return update.effective_chat.id
 
 
