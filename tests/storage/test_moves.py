@@ -889,7 +889,7 @@ pairs = st.lists(
 
 
 @given(pairs, st.booleans(), st.sets(st.sampled_from([OLD, NEW])), st.data())
-@settings(max_examples=60)
+@settings(max_examples=40)
 async def test_whatever_the_two_had_nothing_is_lost_and_nothing_arrives_twice(
     pairs: list[tuple[str, str | None]],
     old_first: bool,
@@ -961,7 +961,7 @@ movers = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 7)), min_size=1, m
     st.booleans(),
     st.data(),
 )
-@settings(max_examples=60)
+@settings(max_examples=40)
 async def test_whenever_chats_move_in_a_fan_out_all_are_told_once(
     order: list[int],
     wanted: list[Kinds],

@@ -6,7 +6,7 @@ import pytest
 from telegram.ext import ExtBot
 
 from bot.errors import UserError
-from bot.model import Destination, Platform
+from bot.model import Caller, Destination, Platform
 from bot.platforms.telegram.people import Asker
 from bot.platforms.telegram.rights import KEPT, Rights
 from bot.platforms.telegram.transport import AiohttpRequest
@@ -137,12 +137,12 @@ async def test_a_command_for_another_chat_needs_rights_there(
     ann, bob = fake.person("Ann"), fake.person("Bob")
     channel = fake.channel("News", owner=ann)
     about = Destination(Platform.TELEGRAM, channel.id)
-    for person, manages in ((ann, True), (bob, False)):
-        asks = rights.as_caller(who(person, fake.private(person)), about)
-        caller = await asks(True)
-        assert (caller.destination, caller.user_id) == (about, person.id)
-        assert caller.manages is manages
-        assert not (await asks(False)).manages, "nobody asked"
+    for matters in (True, False):
+        asks = rights.as_caller(who(ann, fake.private(ann)), about)
+        assert await asks(matters) == Caller(about, ann.id, manages=True)
+        asks = rights.as_caller(who(bob, fake.private(bob)), about)
+        with pytest.raises(UserError, match="/channel off"):
+            await asks(matters)  # what a channel follows is not to be read by everybody either
 
 
 @pytest.mark.parametrize(
