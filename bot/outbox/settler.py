@@ -9,7 +9,7 @@ import structlog
 from bot.errors import StorageError
 from storage.outbox import Deliveries, Settlement
 
-GATHER: Final = 0.003
+GATHER: Final = 0.001
 """Seconds in which outcomes gather before they are written: a commit costs more than many rows."""
 
 PAUSE: Final = 5.0
