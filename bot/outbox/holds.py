@@ -23,6 +23,9 @@ SILENCE: Final = 30.0
 """So many chats in a row without an answer: the platform is away, and is tried again later."""
 
 LOST_WINDOW: Final = 600.0
+LOST_MOST: Final = 10_000
+"""Chats reached after which counting begins anew, however soon: they are kept in memory."""
+
 LOST_SHARE: Final = 0.2
 LOST_LEAST: Final = 10
 """More than this share of the chats unknown, and at least so many: the fault is not theirs."""
@@ -81,7 +84,7 @@ class Holds:
         return len(self._lost) >= LOST_LEAST and len(self._lost) > LOST_SHARE * chats
 
     def _turn(self) -> None:
-        if self._now() >= self._window + LOST_WINDOW:
+        if self._now() >= self._window + LOST_WINDOW or len(self._served) >= LOST_MOST:
             self._window = self._now()
             self._served.clear()
             self._lost.clear()
