@@ -41,7 +41,8 @@ async def follow(connection: AsyncConnection) -> bool:
     False when nothing stayed behind anywhere.
     """
     found = list(await connection.execute(_SIGNPOSTS))
-    for left in found:
+    # Twice: what has followed may have a twin that is still on its way, to yet another former id.
+    for left in found * min(len(found), 2):
         await join_deliveries(connection, left.id, left.moved_to)
         why = select(suspensions.c.reason).where(suspensions.c.destination_id == left.moved_to)
         reason = await connection.scalar(why)

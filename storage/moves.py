@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.model import Platform
 from storage.database import WholeNumber
 from storage.fanouts import catch_up
-from storage.joins import free, hold, join_deliveries
+from storage.joins import follow, free, hold, join_deliveries
 from storage.schema import (
     destinations,
     doubts,
@@ -43,6 +43,7 @@ async def move_chat(
             await resume_row(connection, row.id, now)
         else:
             await _join(connection, row.id, target, now)
+            await follow(connection)
     for table in (keyboards, focuses):
         about = (table.c.platform == platform, table.c.for_chat_id == old)
         await connection.execute(update(table).where(*about).values(for_chat_id=new))
