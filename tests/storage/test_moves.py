@@ -649,6 +649,38 @@ async def test_a_chain_of_three_ids_that_are_all_known_ends_at_the_last(both: St
     assert await sql(both, "SELECT * FROM destinations") == []
 
 
+@pytest.mark.parametrize("first", [OLD, NEW], ids=["the first id", "the second id"])
+async def test_what_is_on_its_way_to_two_former_ids_is_tried_again_when_both_have_ended(
+    both: Storage, first: Destination
+) -> None:
+    await follow(both, OTHER, show=DARK)
+    seq = await tell(both)
+    claimed = await flying(both)
+    await move(both)
+    await move(both, NEW, OTHER)
+    await settle(both, again(claimed.pop((first, seq))))
+    assert await claim(both, LATER) == []
+    await settle(both, *map(again, claimed.values()))
+    (parcel,) = await claim(both, LATER)
+    assert parcel.destination == OTHER
+    assert await states(both) == {"pending": 1}
+
+
+async def test_what_is_on_its_way_to_the_first_id_is_not_sent_to_the_third_as_well(
+    both: Storage,
+) -> None:
+    await follow(both, OTHER)
+    seq = await tell(both)
+    claimed = await flying(both)
+    await bring(both, claimed[NEW, seq], "failed")
+    await bring(both, claimed[OTHER, seq], "pending")
+    await move(both)
+    await move(both, NEW, OTHER)
+    assert await claim(both, LATER) == []
+    await settle(both, sent(claimed[OLD, seq]))
+    assert await states(both) == {"sent": 1}
+
+
 async def test_a_move_that_is_reported_again_later_changes_nothing(both: Storage) -> None:
     await follow(both, OTHER)
     await tell(both)
