@@ -113,7 +113,7 @@ class TestUpdates:
         self, fake: FakeTelegram, bot: telegram.Bot
     ) -> None:
         poll = asyncio.create_task(texts(bot, timeout=50))
-        await held_back(poll)
+        await asyncio.to_thread(fake.wait_until_polled)
         fake.say(fake.person("Alice"), "hello")
         assert await asyncio.wait_for(poll, PATIENCE) == ["hello"]
 
@@ -126,7 +126,7 @@ class TestUpdates:
         self, fake: FakeTelegram, bot: telegram.Bot
     ) -> None:
         first = asyncio.create_task(bot.get_updates(timeout=50))
-        await held_back(first)
+        await asyncio.to_thread(fake.wait_until_polled)
         async with bot_of(fake) as other:
             second = asyncio.create_task(texts(other, timeout=50))
             with pytest.raises(Conflict, match="only one bot instance is running"):
@@ -231,7 +231,7 @@ class TestWebhook:
         self, fake: FakeTelegram, bot: telegram.Bot
     ) -> None:
         poll = asyncio.create_task(bot.get_updates(timeout=50))
-        await held_back(poll)
+        await asyncio.to_thread(fake.wait_until_polled)
         await bot.set_webhook("http://127.0.0.1:9/nobody")
         with pytest.raises(Conflict, match="terminated by setWebhook request"):
             await asyncio.wait_for(poll, PATIENCE)
@@ -1079,7 +1079,7 @@ class TestFaults:
         self, fake: FakeTelegram, bot: telegram.Bot, alice: Person
     ) -> None:
         poll = asyncio.create_task(bot.get_updates(timeout=50))
-        await held_back(poll)
+        await asyncio.to_thread(fake.wait_until_polled)
         fake.down()
         for failing in (poll, bot.send_message(alice.id, "one")):
             with pytest.raises(NetworkError):

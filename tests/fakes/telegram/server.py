@@ -246,7 +246,17 @@ class Server:
             left = end - time.monotonic()
             if updates or left <= 0:
                 return updates
-            await self._until_news(left)
+            self._count_poll(+1)
+            try:
+                await self._until_news(left)
+            finally:
+                self._count_poll(-1)
+
+    def _count_poll(self, change: int) -> None:
+        """Tell whoever waits for it that a poll waits; polls themselves are not to wake by it."""
+        with self._world.lock:
+            self._world.updates.polls += change
+            self._world.lock.notify_all()
 
     async def _post_updates(self) -> None:
         """Post what waits to the webhook, one after another, each until it is taken."""

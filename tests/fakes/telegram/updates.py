@@ -29,6 +29,8 @@ class Updates:
     pending: list[Json] = field(default_factory=list)
     allowed: list[str] = field(default_factory=list)
     webhook: Webhook | None = None
+    polls: int = 0
+    """Long polls that wait for news just now."""
     _next: int = FIRST
 
     def add(self, kind: str, body: Json) -> None:

@@ -139,6 +139,10 @@ class Watch(Stage):
 
         return self._until(found, lambda: f"{count} × {method}", within)
 
+    def wait_until_polled(self, within: float = PATIENCE) -> None:
+        """Wait until a long poll waits for news."""
+        self._until(lambda: self._world.updates.polls or None, lambda: "a long poll", within)
+
     def wait_until_confirmed(self, within: float = PATIENCE) -> None:
         """Wait until the bot has confirmed every update."""
         self._until(
