@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.model import Destination, Platform
@@ -21,8 +21,7 @@ KEPT: Final = dt.timedelta(days=30)
 class Keyboard:
     """The buttons below one answer: whose they are, where they stand, and what each does.
 
-    `acts_for` is the destination that the commands are about; `message_id` is unknown until the
-    answer is sent.
+    `acts_for` is the destination that the commands are about. Without a message they work nowhere.
     """
 
     id: str
@@ -56,12 +55,6 @@ class Conversations:
                 made_at=now,
             )
         )
-
-    @writes
-    async def shown(self, connection: AsyncConnection, keyboard_id: str, message_id: str) -> None:
-        """Note the message that a keyboard stands below: from now on it works nowhere else."""
-        this = update(keyboards).where(keyboards.c.id == keyboard_id)
-        await connection.execute(this.values(message_id=message_id))
 
     @writes
     async def remove(self, connection: AsyncConnection, keyboard_id: str) -> bool:

@@ -19,7 +19,7 @@ GROUP = Destination(Platform.TELEGRAM, -1_001_234_567_890, 7)
 
 def a_keyboard(name: str = "k1", acts_for: Destination = GROUP, chat: int = 42) -> Keyboard:
     """Buttons in a direct chat that are about a group."""
-    return Keyboard(name, chat, acts_for, 2**52 + 1, ("/follow dark", "/stop “Dark” – ☆"))
+    return Keyboard(name, chat, acts_for, 2**52 + 1, ("/follow dark", "/stop “Dark” – ☆"), "m7")
 
 
 # Buttons
@@ -77,23 +77,11 @@ async def test_buttons_that_are_too_old_go_when_new_ones_come(storage: Storage) 
     assert await sql(storage, "SELECT id FROM keyboards ORDER BY id") == [("new",), ("young",)]
 
 
-async def test_buttons_know_the_message_they_stand_below(storage: Storage) -> None:
-    for name in ("k1", "k2"):
-        await storage.conversations.put(a_keyboard(name), NOW)
-    await storage.conversations.shown("k1", "m7")
-    await storage.conversations.shown("k3", "m8")
-    shown, other = [await storage.conversations.get(name, NOW) for name in ("k1", "k2")]
-    assert shown == dataclasses.replace(a_keyboard("k1"), message_id="m7")
-    assert other == a_keyboard("k2")
-
-
 async def test_buttons_are_removed_once(storage: Storage) -> None:
     for name in ("k1", "k2"):
         await storage.conversations.put(a_keyboard(name), NOW)
     assert await storage.conversations.remove("k1")
     assert not await storage.conversations.remove("k1")
-    assert await storage.conversations.get("k1", NOW) is None
-    await storage.conversations.shown("k1", "m7")
     assert await storage.conversations.get("k1", NOW) is None
     assert await storage.conversations.get("k2", NOW) is not None
 

@@ -12,12 +12,13 @@ from telegram.ext import ExtBot
 from bot.commands.core import Catalogue, Core
 from bot.errors import StorageError
 from bot.model import Seq
+from bot.platforms.limits import Limits
+from bot.platforms.seals import Pressed, Seals
 from bot.platforms.telegram.channels import Channels
-from bot.platforms.telegram.dialog import Dialog, Limits
+from bot.platforms.telegram.dialog import Dialog
 from bot.platforms.telegram.presses import Presses
 from bot.platforms.telegram.replies import Replies
 from bot.platforms.telegram.rights import Rights
-from bot.platforms.telegram.seals import Pressed, Seals
 from bot.platforms.telegram.transport import AiohttpRequest
 from storage.store import Storage, open_storage
 from storage.trust import trust

@@ -12,6 +12,7 @@ from bot.errors import StorageError, UserError
 from bot.message import Message, answers
 from bot.message import line as words
 from bot.model import Destination
+from bot.platforms.limits import Limits
 from bot.platforms.telegram import wording
 from bot.platforms.telegram.calls import Json
 from bot.platforms.telegram.channels import NO_KEYBOARD, Channels
@@ -20,27 +21,13 @@ from bot.platforms.telegram.replies import Replies
 from bot.platforms.telegram.requests import about_channels, line_of, prompted
 from bot.platforms.telegram.rights import Rights
 from bot.platforms.telegram.sender import Bot
-from bot.platforms.throttle import Throttle, Verdict
+from bot.platforms.throttle import Verdict
+from bot.platforms.wording import TOO_FAST
 
 log = structlog.get_logger()
 
 _ASK: Final[Json] = {"force_reply": True, "selective": True}
 """Opens the reader's keyboard for an answer."""
-
-
-class Limits:
-    """How much one person, and one chat, may ask."""
-
-    def __init__(self) -> None:
-        self._people = Throttle(burst=8, rate=1)
-        self._chats = Throttle(burst=20, rate=2)
-
-    def ask(self, who: Asker) -> Verdict:
-        """Count one request; a channel's many readers do not use up each other's."""
-        person = self._people.ask(who.user_id)
-        if person is not Verdict.TAKE or who.in_channel:
-            return person
-        return self._chats.ask(who.chat_id)
 
 
 class Dialog:
@@ -66,9 +53,9 @@ class Dialog:
         line = line_of(message, self._bot.username, private=who.private)
         if line is None:
             return
-        verdict = limits.ask(who)
+        verdict = limits.ask(who.user_id, who.shared_chat)
         if verdict is Verdict.TELL:
-            said, about, markup = Message(wording.TOO_FAST), who.here, None
+            said, about, markup = Message(TOO_FAST), who.here, None
         elif verdict is Verdict.TAKE:
             said, about, markup = await self._answer(
                 who, line, sure=line != f"/status {message.text}"

@@ -2,24 +2,27 @@
 
 from collections.abc import Sequence
 
-from bot.message import Action, Message
 from bot.model import Destination
+from bot.outbox.carrier import IN_FLIGHT
 from bot.outbox.messenger import Notice
+from bot.platforms.orders import alert_buttons
+from bot.platforms.seals import Seals
 from bot.platforms.telegram import render
-from bot.platforms.telegram.seals import Pressed, Seals
 from bot.platforms.telegram.sender import Bot, Letter, keyboard, send
 
 
 class TelegramMessenger:
     """What the outbox sends through."""
 
+    in_flight = IN_FLIGHT
+
     def __init__(self, bot: Bot, seals: Seals) -> None:
         self._bot = bot
         self._seals = seals
 
-    def fitting(self, messages: Sequence[Message]) -> int:
-        """How many of the messages fit into one text."""
-        return render.fitting(messages)
+    def fitting(self, destination: Destination, notices: Sequence[Notice]) -> int:
+        """How many of the notices fit into one text."""
+        return render.fitting([one.message for one in notices])
 
     async def send(self, destination: Destination, notices: Sequence[Notice]) -> str | None:
         """Send notices as one text with their buttons; returns its message id.
@@ -36,16 +39,3 @@ class TelegramMessenger:
             render.preview(messages),
         )
         return str(await send(self._bot, letter))
-
-
-def alert_buttons(seals: Seals, chat_id: int, notices: Sequence[Notice]) -> list[Action]:
-    """The actions below alerts, each with its seal; several alerts of one show share theirs."""
-    several = len({notice.message.actions for notice in notices}) > 1
-    sealed: dict[str, Action] = {}
-    for notice in notices:
-        _, _, about = notice.message.title.partition(" · ")
-        for place, action in enumerate(notice.message.actions):
-            label = f"{action.label}: {about}" if several else action.label
-            data = seals.seal(chat_id, Pressed(notice.seq, place))
-            sealed[action.command] = Action(label, data)
-    return list(sealed.values())

@@ -30,6 +30,11 @@ class Asker:
         """Where this was written."""
         return Destination(Platform.TELEGRAM, self.chat_id, self.thread_id)
 
+    @property
+    def shared_chat(self) -> int | None:
+        """The chat whose allowance this uses: a channel's many readers share none."""
+        return None if self.in_channel else self.chat_id
+
 
 def asker(message: telegram.Message) -> Asker | None:
     """Who wrote a message; `None` for those the bot does not listen to.

@@ -1,8 +1,6 @@
 """Gives answers: in the chat and topic of the question, with buttons that only fit there."""
 
 import io
-import secrets
-from dataclasses import replace
 
 import structlog
 from telegram.constants import ParseMode
@@ -10,19 +8,16 @@ from telegram.error import BadRequest, TelegramError
 
 from bot.commands.core import Core
 from bot.errors import DeliveryError, DestinationLost, DestinationMoved
-from bot.message import Action, Document, Message
+from bot.message import Document, Message
 from bot.model import Destination, Platform
+from bot.platforms.orders import Buttons
 from bot.platforms.telegram import render, wording
 from bot.platforms.telegram.calls import Json, call
 from bot.platforms.telegram.errors import Mend, classify
 from bot.platforms.telegram.people import Asker
 from bot.platforms.telegram.sender import Bot, Letter, in_parts, keyboard, preview, send
-from storage.conversations import Keyboard
 
 log = structlog.get_logger()
-
-PREFIX = "k"
-"""Begins the data of a button below an answer; its number follows the id of the keyboard."""
 
 
 class Replies:
@@ -45,7 +40,7 @@ class Replies:
 
         `about` is the destination that the buttons act for; `markup` is put in place of buttons.
         """
-        buttons = _Buttons.of(message)
+        buttons = Buttons(message)
         letter = Letter(
             chat_id=who.chat_id,
             html=None,
@@ -69,14 +64,15 @@ class Replies:
         except DeliveryError as error:
             await self._unsaid(who, error)
             return
-        await self._keep(buttons, who, about, sent)
+        # Nobody can press before it is kept, as chats are served in turn.
+        await buttons.keep(self._core, about, who.chat_id, str(sent), who.user_id)
         await self._reached(who)
 
     async def change(
         self, who: Asker, message_id: int, message: Message, about: Destination
     ) -> None:
         """Put an answer in the place of an earlier one, whose button was pressed."""
-        texts, buttons = render.html(message), _Buttons.of(message)
+        texts, buttons = render.html(message), Buttons(message)
         if message.document or len(texts) > 1:
             await self.say(who, message, about)
             return
@@ -98,7 +94,7 @@ class Replies:
         except TelegramError as error:
             await self._unsaid(who, classify(error))
             return
-        await self._keep(buttons, who, about, message_id)
+        await buttons.keep(self._core, about, who.chat_id, str(message_id), who.user_id)
 
     async def _hand_over(self, who: Asker, document: Document) -> None:
         content = io.BytesIO(document.text.encode())
@@ -111,16 +107,6 @@ class Replies:
             if not isinstance(refused, Mend):
                 raise refused from error
             await send(self._bot, Letter(who.chat_id, None, wording.NO_FILES, who.thread_id))
-
-    async def _keep(
-        self, buttons: "_Buttons", who: Asker, about: Destination, message_id: int
-    ) -> None:
-        """Remember what the buttons do; nobody can press before, as chats are served in turn."""
-        if buttons.sealed:
-            made = Keyboard(
-                buttons.id, who.chat_id, about, who.user_id, buttons.commands, str(message_id)
-            )
-            await self._core.storage.conversations.put(made, self._core.clock())
 
     async def _reached(self, who: Asker) -> None:
         """Whoever could be answered can be told of news again."""
@@ -136,19 +122,3 @@ class Replies:
             await self._core.storage.destinations.move(
                 Platform.TELEGRAM, who.chat_id, error.chat_id, now
             )
-
-
-class _Buttons:
-    """The buttons of an answer: short opaque data on them, their commands kept here."""
-
-    def __init__(self, actions: tuple[Action, ...]) -> None:
-        self.id = secrets.token_urlsafe(12)
-        self.commands = tuple(action.command for action in actions)
-        self.sealed = [
-            replace(action, command=f"{PREFIX}{self.id}:{place}")
-            for place, action in enumerate(actions)
-        ]
-
-    @classmethod
-    def of(cls, message: Message) -> "_Buttons":
-        return cls((*message.choices, *message.actions))

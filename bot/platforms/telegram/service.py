@@ -25,17 +25,19 @@ from telegram.ext import (
 
 from bot.commands.core import Core
 from bot.model import Platform
+from bot.platforms.limits import Limits
+from bot.platforms.orders import PREFIX
+from bot.platforms.seals import Seals
 from bot.platforms.telegram.channels import Channels
-from bot.platforms.telegram.dialog import Dialog, Limits
+from bot.platforms.telegram.dialog import Dialog
 from bot.platforms.telegram.errors import classify
 from bot.platforms.telegram.membership import loss
 from bot.platforms.telegram.menu import offer_commands
 from bot.platforms.telegram.messenger import TelegramMessenger
 from bot.platforms.telegram.presses import Presses
 from bot.platforms.telegram.receiving import REFUSED_WAITS, Polling, PollRequest
-from bot.platforms.telegram.replies import PREFIX, Replies
+from bot.platforms.telegram.replies import Replies
 from bot.platforms.telegram.rights import Rights
-from bot.platforms.telegram.seals import Seals
 from bot.platforms.telegram.transport import AiohttpRequest
 from bot.platforms.telegram.webhook import Webhook
 
@@ -79,6 +81,8 @@ class _Bot(ExtBot[None]):
 
 class Telegram:
     """Serves private chats, groups, forum topics and channels."""
+
+    platform = Platform.TELEGRAM
 
     def __init__(self, access: Access) -> None:
         self._access = access

@@ -1,16 +1,11 @@
-"""What only Telegram has to say: about buttons, channels and too many commands."""
+"""What only Telegram has to say: about its channels and what may be sent there."""
 
 from typing import Final
 
-FOREIGN: Final = "This button does not belong to this message. Write the command instead: /help"
-USED: Final = "These buttons were used or are too old. Ask again: /help lists what I can do."
-NOT_YOURS: Final = "These buttons are for whoever asked. Send it yourself: {command}"
-MANAGERS: Final = "Only administrators of this chat can do that, in their own name: {command}"
 RIGHTS_UNKNOWN: Final = (
     "Telegram does not tell me whether you are an administrator there. Add me to that chat again "
     "if I was removed, or make me an administrator of it, or try again in a moment."
 )
-TOO_FAST: Final = "That was too much at once. Wait a few seconds, then send it again."
 CHOOSE: Final = "Choose a channel"
 BEGIN: Final = "Write me a title to see where a show stands. /channel is for a channel of yours."
 ASK_CHANNEL: Final = (

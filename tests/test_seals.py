@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.model import Seq
-from bot.platforms.telegram.seals import Pressed, Seals
+from bot.platforms.seals import Pressed, Seals
 
 SEALS: Final = Seals("123456789:AAEfakeFakeFakeFakeFakeFakeFakeFake")
 OTHERS: Final = Seals("123456789:AAEfakeFakeFakeFakeFakeFakeFakeFakf")
