@@ -14,7 +14,8 @@
         ├── NotSent           surely not sent: try again, later each time
         ├── MustWait          the platform told how long to wait: try again then, uncounted
         ├── MaybeSent         no answer came: it may have arrived
-        │   └── HardlySent    the platform itself failed: it has hardly arrived
+        │   ├── HardlySent    the platform itself failed: it has hardly arrived
+        │   └── AskAgain      the platform knows a repeat by its key: asked again within moments
         ├── Refused           refused for good: trying again cannot help
         ├── DestinationLost   nobody can be reached there: suspend it, keep its subscriptions
         ├── DestinationMoved  the chat has another id now: everything of it moves there
@@ -112,6 +113,13 @@ class MaybeSent(DeliveryError):
 
 class HardlySent(MaybeSent):
     """The platform answered that it is in trouble: the message has hardly arrived, but may have."""
+
+
+class AskAgain(MaybeSent):
+    """No answer came, and for some minutes the platform takes a repeat for what it is.
+
+    So the same message is sent again soon, with the same key, and cannot arrive twice.
+    """
 
 
 class Refused(DeliveryError):

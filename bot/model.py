@@ -192,11 +192,16 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where messages go: a chat of a platform, or one thread (topic) of it."""
+    """Where messages go: a chat of a platform, or one thread (topic) of it.
+
+    `home_id` is the server that the chat belongs to, on platforms which have such; it is no part
+    of what the destination is.
+    """
 
     platform: Platform
     chat_id: int
     thread_id: int | None = None
+    home_id: int | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         thread = f"/{self.thread_id}" if self.thread_id is not None else ""
@@ -205,20 +210,30 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A destination follows a show, for the kinds it wants."""
+    """A destination follows a show, for the kinds it wants.
+
+    Alerts ping the role `role_id`, and with `publish` go on to the channels that follow this one.
+    In a request `None` leaves either as it was.
+    """
 
     destination: Destination
     show: ShowId
     kinds: Kinds = ALL_KINDS
+    role_id: int | None = None
+    publish: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One update on its way to one destination; `attempts` counts the sends begun."""
+    """One update on its way to one destination; `attempts` counts the sends begun.
+
+    Those of one `bundle` were sent as one message that may have arrived, and are repeated as one.
+    """
 
     seq: Seq
     destination_id: int
     attempts: int
+    bundle: Seq | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,26 @@
 """Destinations: where messages go, whether they can be reached, and what is stored of them."""
 
 import datetime as dt
-from typing import Any
+import json
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.model import Destination, Platform
-from storage.database import Database, insert_or, reads, writes
+from storage.database import Database, among, insert_or, reads, writes
 from storage.joins import Signposts, hold
 from storage.moves import move_chat, resume_row
 from storage.schema import (
@@ -17,6 +30,7 @@ from storage.schema import (
     fanouts,
     focuses,
     keyboards,
+    posts,
     subscriptions,
     suspensions,
     updates,
@@ -51,10 +65,70 @@ class Destinations:
         now: dt.datetime,
     ) -> int:
         """Stop sending to a chat and all of its threads; returns how many destinations it has."""
-        known = await _of_chat(connection, platform, chat_id)
-        for destination_id in known:
-            await _suspend(connection, destination_id, reason, now)
-        return len(known)
+        known = await _rows(connection, platform, destinations.c.chat_id == chat_id)
+        return await _suspend_all(connection, known, reason, now)
+
+    @writes
+    async def suspend_thread(
+        self,
+        connection: AsyncConnection,
+        platform: Platform,
+        chat_id: int,
+        thread_id: int,
+        reason: str,
+        now: dt.datetime,
+    ) -> bool:
+        """Stop sending to one thread of a chat; false when it is no destination."""
+        thread = Destination(platform, chat_id, thread_id)
+        destination_id = await find_destination(connection, thread)
+        if destination_id is None:
+            return False
+        await _suspend(connection, destination_id, reason, now)
+        return True
+
+    @writes
+    async def suspend_home(
+        self,
+        connection: AsyncConnection,
+        platform: Platform,
+        home_id: int,
+        reason: str,
+        now: dt.datetime,
+    ) -> int:
+        """Stop sending to everything in a server; returns how many destinations it has."""
+        known = await _rows(connection, platform, destinations.c.home_id == home_id)
+        return await _suspend_all(connection, known, reason, now)
+
+    @writes
+    async def missing_homes(
+        self,
+        connection: AsyncConnection,
+        platform: Platform,
+        present: Collection[int],
+        reason: str,
+        now: dt.datetime,
+        over: dt.timedelta,
+    ) -> int:
+        """Doubt what is in servers that are not among those `present`; end it where they are.
+
+        What has been missing for at least `over` is suspended; returns how many were now. A doubt
+        for another `reason` is left to whoever has it.
+        """
+        listed = literal(json.dumps(list(present)), Text)
+        here = destinations.c.home_id.op("IN")(among(listed))
+        missing = destinations.c.home_id.op("NOT IN")(among(listed))
+        back = select(destinations.c.id).where(*_known(platform, here))
+        ours = doubts.c.reason == reason
+        await connection.execute(delete(doubts).where(ours, doubts.c.destination_id.in_(back)))
+        lost = (*_known(platform, missing), ~_SUSPENDED)
+        first = select(
+            destinations.c.id, literal(reason, Text), literal(now, doubts.c.since.type), literal(1)
+        ).where(*lost)
+        columns = ["destination_id", "reason", "since", "times"]
+        await connection.execute(insert_or(connection, doubts).from_select(columns, first))
+        believed = (ours, doubts.c.since <= now - over)
+        gone = select(destinations.c.id).join(doubts).where(*lost, *believed)
+        return await _suspend_all(connection, list(await connection.scalars(gone)), reason, now)
 
     @writes
     async def resume(
@@ -69,8 +143,28 @@ class Destinations:
         self, connection: AsyncConnection, platform: Platform, chat_id: int, now: dt.datetime
     ) -> bool:
         """Send to a chat and all of its threads again; false when none was suspended."""
-        known = await _of_chat(connection, platform, chat_id)
+        known = await _rows(connection, platform, destinations.c.chat_id == chat_id)
         return any([await resume_row(connection, one, now) for one in known])
+
+    @writes
+    async def resume_home(
+        self, connection: AsyncConnection, platform: Platform, home_id: int, now: dt.datetime
+    ) -> bool:
+        """Send to everything in a server again; false when nothing was suspended."""
+        known = await _rows(connection, platform, destinations.c.home_id == home_id)
+        return any([await resume_row(connection, one, now) for one in known])
+
+    @reads
+    async def suspended_in(
+        self, connection: AsyncConnection, platform: Platform, home_id: int
+    ) -> list[Destination]:
+        """What is suspended in a server."""
+        here = _known(platform, destinations.c.home_id == home_id)
+        held = select(destinations).where(*here, _SUSPENDED).order_by(destinations.c.id)
+        return [
+            to_destination(row.platform, row.chat_id, row.thread_id, row.home_id)
+            for row in await connection.execute(held)
+        ]
 
     @reads
     async def suspended(self, connection: AsyncConnection, destination: Destination) -> bool:
@@ -143,7 +237,11 @@ class Destinations:
     async def export(self, connection: AsyncConnection, destination: Destination) -> dict[str, Any]:
         """Everything stored about a destination, ready to be written as JSON."""
         found = await find_destination(connection, destination)
-        follows = select(subscriptions).where(subscriptions.c.destination_id == found)
+        follows = (
+            select(subscriptions)
+            .where(subscriptions.c.destination_id == found)
+            .order_by(subscriptions.c.show_id)
+        )
         asked = select(wishes.c.asked, wishes.c.at).where(wishes.c.destination_id == found)
         sent = (
             select(updates.c.id, deliveries.c.state, deliveries.c.reason, deliveries.c.settled_at)
@@ -152,13 +250,25 @@ class Destinations:
             .order_by(deliveries.c.update_seq)
         )
         held = select(suspensions).where(suspensions.c.destination_id == found)
+        threads = select(posts).where(posts.c.destination_id == found).order_by(posts.c.show_id)
+        home = select(destinations.c.home_id).where(destinations.c.id == found)
         return {
             "platform": destination.platform,
             "chat_id": destination.chat_id,
             "thread_id": destination.thread_id,
+            "server_id": await connection.scalar(home),
             "subscriptions": [
-                {"show": row.show_id, "kinds": sorted(row.kinds)}
+                {
+                    "show": row.show_id,
+                    "kinds": sorted(row.kinds),
+                    "role_id": row.role_id,
+                    "publish": bool(row.publish),
+                }
                 for row in await connection.execute(follows)
+            ],
+            "posts": [
+                {"show": row.show_id, "thread_id": row.thread_id}
+                for row in await connection.execute(threads)
             ],
             "deliveries": [
                 {
@@ -203,10 +313,27 @@ class Destinations:
         return followed.rowcount
 
 
-async def _of_chat(connection: AsyncConnection, platform: Platform, chat_id: int) -> list[int]:
-    of_chat = (destinations.c.platform == platform, destinations.c.chat_id == chat_id)
-    here = select(destinations.c.id).where(*of_chat, destinations.c.moved_to.is_(None))
+_SUSPENDED: Final = exists().where(suspensions.c.destination_id == destinations.c.id)
+
+
+def _known(platform: Platform, which: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
+    """The conditions for destinations of a platform that have not become others."""
+    return destinations.c.platform == platform, which, destinations.c.moved_to.is_(None)
+
+
+async def _rows(
+    connection: AsyncConnection, platform: Platform, which: ColumnElement[bool]
+) -> list[int]:
+    here = select(destinations.c.id).where(*_known(platform, which))
     return list(await connection.scalars(here))
+
+
+async def _suspend_all(
+    connection: AsyncConnection, ids: Sequence[int], reason: str, now: dt.datetime
+) -> int:
+    for destination_id in ids:
+        await _suspend(connection, destination_id, reason, now)
+    return len(ids)
 
 
 async def _is_here(connection: AsyncConnection, destination_id: int) -> bool:
@@ -258,12 +385,21 @@ async def put_destination(connection: AsyncConnection, destination: Destination)
     await connection.execute(insert_or(connection, destinations).values(values))
     found = await find_destination(connection, destination)
     assert found is not None  # noqa: S101 - it was just stored
+    if destination.home_id is not None:
+        new = (
+            destinations.c.id == found,
+            destinations.c.home_id.is_distinct_from(destination.home_id),
+        )
+        home = update(destinations).where(*new).values(home_id=destination.home_id)
+        await connection.execute(home)
     return found
 
 
-def to_destination(platform: str, chat_id: int, thread_id: int) -> Destination:
+def to_destination(
+    platform: str, chat_id: int, thread_id: int, home_id: int | None = None
+) -> Destination:
     """A stored destination as a value."""
-    return Destination(Platform(platform), chat_id, thread_id or None)
+    return Destination(Platform(platform), chat_id, thread_id or None, home_id)
 
 
 def _iso(moment: dt.datetime | None) -> str | None:

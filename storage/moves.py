@@ -3,7 +3,18 @@
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, case, delete, exists, select, type_coerce, update
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.model import Platform
@@ -15,6 +26,7 @@ from storage.schema import (
     doubts,
     focuses,
     keyboards,
+    posts,
     subscriptions,
     suspensions,
     wishes,
@@ -39,7 +51,9 @@ async def move_chat(
         if target is None:
             moved = update(destinations).where(destinations.c.id == row.id)
             await connection.execute(moved.values(chat_id=new))
-            await connection.execute(delete(doubts).where(doubts.c.destination_id == row.id))
+            # What was said of the old chat, and its threads, are none of the new one's.
+            for table in (doubts, posts):
+                await connection.execute(delete(table).where(table.c.destination_id == row.id))
             await resume_row(connection, row.id, now)
         else:
             await _join(connection, row.id, target, now)
@@ -75,7 +89,7 @@ async def _join(connection: AsyncConnection, old: int, new: int, now: dt.datetim
         .where(wishes.c.destination_id == old, ~_also(wishes, new, "asked"))
         .values(destination_id=new)
     )
-    for table in (wishes, suspensions, doubts):
+    for table in (wishes, suspensions, doubts, posts):
         await connection.execute(delete(table).where(table.c.destination_id == old))
     why = select(suspensions.c.reason).where(suspensions.c.destination_id == new)
     reason = await connection.scalar(why)
@@ -88,17 +102,27 @@ async def _join(connection: AsyncConnection, old: int, new: int, now: dt.datetim
 
 
 async def _join_subscriptions(connection: AsyncConnection, old: int, new: int) -> None:
-    """Follow what either followed, for the kinds that either wanted, since the earlier one did."""
+    """Follow what either followed, for the kinds that either wanted, since the earlier one did.
+
+    The role of the new one is pinged, or else that of the old one; what either published, is.
+    """
     theirs = subscriptions.alias()
     both = and_(theirs.c.destination_id == old, theirs.c.show_id == subscriptions.c.show_id)
-    wanted = select(theirs.c.kinds).where(both).scalar_subquery()
+    wanted, since, role, publish = (
+        select(column).where(both).scalar_subquery()
+        for column in (theirs.c.kinds, theirs.c.since_seq, theirs.c.role_id, theirs.c.publish)
+    )
     kinds = _bits(subscriptions.c.kinds).bitwise_or(_bits(wanted))
-    since = select(theirs.c.since_seq).where(both).scalar_subquery()
     earlier = case((since < subscriptions.c.since_seq, since), else_=subscriptions.c.since_seq)
     await connection.execute(
         update(subscriptions)
         .where(subscriptions.c.destination_id == new, exists().where(both))
-        .values(kinds=kinds, since_seq=earlier)
+        .values(
+            kinds=kinds,
+            since_seq=earlier,
+            role_id=func.coalesce(subscriptions.c.role_id, role),
+            publish=subscriptions.c.publish.bitwise_or(publish),
+        )
     )
     await connection.execute(
         update(subscriptions)

@@ -2,8 +2,8 @@
 
 import datetime as dt
 import json
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -19,6 +19,7 @@ from sqlalchemy import (
     literal,
     literal_column,
     select,
+    text,
     type_coerce,
     union_all,
     update,
@@ -31,6 +32,7 @@ from storage.database import Database, WholeNumber, among, json_field, json_rows
 from storage.destinations import to_destination
 from storage.joins import Signposts, follow
 from storage.schema import (
+    HAS_EXTRAS,
     LANDED,
     REACHED,
     Flight,
@@ -57,12 +59,24 @@ _NEXT_DUE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Extras:
+    """What alerts of a subscription do besides arriving."""
+
+    role_id: int | None = None
+    publish: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Parcel:
-    """What is due for one destination, in the order of publication."""
+    """What is due for one destination, in the order of publication; bundles stay together.
+
+    `extras` are those of its subscriptions that have any.
+    """
 
     destination_id: int
     destination: Destination
     deliveries: tuple[Delivery, ...]
+    extras: Mapping[ShowId, Extras] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +92,8 @@ class Settlement:
     maybe_sent: bool = False
     counted: bool = True
     """Whether this attempt counts towards those after which a delivery is given up."""
+    bundle: Seq | None = None
+    """The first update of the message that may have arrived; a bundle that it had already stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +138,7 @@ class Deliveries:
         given = {"now": now, "chosen": json.dumps(list(chosen))}
         await connection.execute(_EXPIRE_UNWANTED, given)
         taken = await connection.execute(_TAKE, {**given, "until": now + lease})
-        claimed = [Delivery(Seq(seq), to, attempts) for seq, to, attempts in taken]
+        claimed = [Delivery(*row) for row in taken]
         return await _parcels(connection, claimed)
 
     async def settle(self, done: Sequence[Settlement]) -> None:
@@ -141,10 +157,11 @@ class Deliveries:
 
     @writes
     async def release(self, connection: AsyncConnection, now: dt.datetime) -> int:
-        """Make everything that an earlier process had claimed due now; it may have been sent."""
-        freed = await connection.execute(
-            update(deliveries).where(_PENDING, on_its_way()).values(due_at=now, flight=Flight.LOST)
-        )
+        """Make everything that an earlier process had claimed due now; it may have been sent.
+
+        What was claimed for one destination is a bundle: its first ones were perhaps one message.
+        """
+        freed = await connection.execute(_RELEASE, {"now": now})
         await follow(connection)
         await _no_later_than(connection, now)
         return freed.rowcount
@@ -257,7 +274,7 @@ class Deliveries:
         A message whose sending was never confirmed has no id here, and counts as well.
         """
         statement = (
-            select(destinations.c.thread_id, updates.c.show_id)
+            select(destinations.c.thread_id, destinations.c.home_id, updates.c.show_id)
             .join(deliveries, deliveries.c.destination_id == destinations.c.id)
             .join(updates, updates.c.seq == deliveries.c.update_seq)
             .where(
@@ -270,7 +287,8 @@ class Deliveries:
         row = (await connection.execute(statement)).first()
         if row is None:
             return None
-        return to_destination(platform, chat_id, row.thread_id), ShowId(row.show_id)
+        told = to_destination(platform, chat_id, row.thread_id, row.home_id)
+        return told, ShowId(row.show_id)
 
     @reads
     async def failures(self, connection: AsyncConnection, limit: int) -> list[Failure]:
@@ -288,7 +306,7 @@ class Deliveries:
         return [
             Failure(
                 row[0],
-                to_destination(row.platform, row.chat_id, row.thread_id),
+                to_destination(row.platform, row.chat_id, row.thread_id, row.home_id),
                 DeliveryState(row.state),
                 row.reason,
                 row.settled_at,
@@ -332,20 +350,43 @@ def _unwanted() -> ColumnElement[bool]:
 async def _parcels(connection: AsyncConnection, claimed: list[Delivery]) -> list[Parcel]:
     """The claimed deliveries by destination, those due longest first."""
     ids = json.dumps(list({delivery.destination_id for delivery in claimed}))
-    rows = await connection.execute(_ADDRESSES, {"chosen": ids})
-    where = {row[0]: to_destination(row[1], row[2], row[3]) for row in rows}
+    rows = list(await connection.execute(_ADDRESSES, {"chosen": ids}))
+    where = {was: (to_destination(*address), now) for was, now, *address in rows}
+    extras = await _extras(connection, {now for _, now in where.values()})
     parcels: dict[int, list[Delivery]] = {}
-    for delivery in sorted(claimed, key=lambda one: (one.seq, one.destination_id)):
+    for delivery in sorted(claimed, key=_place):
         parcels.setdefault(delivery.destination_id, []).append(delivery)
-    return [Parcel(to, where[to], tuple(due)) for to, due in parcels.items()]
+    return [
+        Parcel(to, where[to][0], tuple(due), extras.get(where[to][1], _NO_EXTRAS))
+        for to, due in parcels.items()
+    ]
+
+
+def _place(delivery: Delivery) -> tuple[int, ...]:
+    """Where a delivery comes: by publication, a bundle as a whole by its first."""
+    return delivery.bundle or delivery.seq, delivery.seq, delivery.destination_id
+
+
+_NO_EXTRAS: Final[Mapping[ShowId, Extras]] = {}
+
+
+async def _extras(
+    connection: AsyncConnection, ids: Collection[int]
+) -> dict[int, dict[ShowId, Extras]]:
+    """The subscriptions of these destinations that have extras, by destination and show."""
+    found: dict[int, dict[ShowId, Extras]] = {}
+    rows = await connection.execute(_EXTRAS, {"chosen": json.dumps(list(ids))})
+    for to, show, role_id, publish in rows:
+        found.setdefault(to, {})[ShowId(show)] = Extras(role_id, bool(publish))
+    return found
 
 
 def _addresses() -> Select[Any]:
     """Where destinations are now: those that have moved, at their new chat."""
     now = destinations.alias()
     there = func.coalesce(destinations.c.moved_to, destinations.c.id) == now.c.id
-    columns = (destinations.c.id, now.c.platform, now.c.chat_id, now.c.thread_id)
-    return select(*columns).join(now, there)
+    columns = (now.c.id, now.c.platform, now.c.chat_id, now.c.thread_id, now.c.home_id)
+    return select(destinations.c.id.label("was"), *columns).join(now, there)
 
 
 # Built once: putting these statements together for each claim costs more than running them.
@@ -382,10 +423,41 @@ _TAKE: Final = (
         attempts=deliveries.c.attempts + 1,
         flight=_TAKE_OFF,
     )
-    .returning(deliveries.c.update_seq, deliveries.c.destination_id, deliveries.c.attempts)
+    .returning(
+        deliveries.c.update_seq,
+        deliveries.c.destination_id,
+        deliveries.c.attempts,
+        deliveries.c.bundle,
+    )
 )
 _ADDRESSES: Final = _addresses().where(
     destinations.c.id.op("IN")(among(bindparam("chosen", type_=Text)))
+)
+
+_EXTRAS: Final = select(
+    subscriptions.c.destination_id,
+    subscriptions.c.show_id,
+    subscriptions.c.role_id,
+    subscriptions.c.publish,
+).where(
+    text(f"({HAS_EXTRAS})"),
+    subscriptions.c.destination_id.op("IN")(among(bindparam("chosen", type_=Text))),
+)
+_UNBUNDLED: Final = case((deliveries.c.bundle.is_(None), deliveries.c.update_seq))
+_FREED: Final = (
+    select(deliveries.c.destination_id, func.min(_UNBUNDLED).label("bundle"))
+    .where(_PENDING, on_its_way())
+    .group_by(deliveries.c.destination_id)
+    .subquery()
+)
+_RELEASE: Final = (
+    update(deliveries)
+    .where(_PENDING, on_its_way(), deliveries.c.destination_id == _FREED.c.destination_id)
+    .values(
+        due_at=_NOW,
+        flight=Flight.LOST,
+        bundle=func.coalesce(deliveries.c.bundle, _FREED.c.bundle),
+    )
 )
 
 _SUSPENDED: Final = exists().where(suspensions.c.destination_id == deliveries.c.destination_id)
@@ -433,6 +505,8 @@ _SETTLE: Final = (
         message_id=_given(6, _TEXT),
         reason=_given(7, _TEXT),
         settled_at=_given(8, WholeNumber),
+        # One that it has stays: where a bundle has shrunk, its rest goes together all the same.
+        bundle=func.coalesce(deliveries.c.bundle, _given(9, WholeNumber)),
     )
 )  # fmt: skip
 
@@ -448,4 +522,5 @@ def _settled(one: Settlement) -> list[object]:
         one.message_id,
         one.reason,
         milliseconds(one.at),
+        one.bundle,
     ]

@@ -6,11 +6,13 @@ destinations ─┬─ subscriptions    destination × show, with the kinds it w
               ├─ suspensions      destinations that cannot be reached for now, and why
               ├─ doubts           destinations that perhaps cannot be reached, not believed yet
               ├─ wishes           titles asked for that the catalogue lacks
+              ├─ posts            the thread that a destination has for a show
               └─ deliveries       the outbox: destination × update, unique
 fanouts                       one job per pushed update, and how far it is expanded
 keyboards                     the buttons below an answer, and what each of them does
 focuses                       the chat that a direct chat speaks for
 counters                      the last `seq`, the poll's cursor, the catalogue's version
+notes                         what a platform remembers between starts
 """
 
 import datetime as dt
@@ -198,8 +200,11 @@ destinations: Final = Table(
     Column("thread_id", WholeNumber, nullable=False, server_default=text("0")),
     # The chat got another id that was known already: what was on its way stays here until it ends.
     Column("moved_to", WholeNumber),
+    # The server that the chat belongs to, on platforms which have such.
+    Column("home_id", WholeNumber),
     UniqueConstraint("platform", "chat_id", "thread_id"),
     partial_index("ix_destinations_moved", "moved_to", where="moved_to IS NOT NULL"),
+    partial_index("ix_destinations_home", "platform", "home_id", where="home_id IS NOT NULL"),
     **NEVER_REUSED,
 )
 
@@ -234,6 +239,9 @@ doubts: Final = Table(
     **STRICT,
 )
 
+HAS_EXTRAS: Final = "role_id IS NOT NULL OR publish = 1"
+"""The condition that alerts of a subscription do more than arrive; an index has it verbatim."""
+
 subscriptions: Final = Table(
     "subscriptions",
     metadata,
@@ -249,8 +257,13 @@ subscriptions: Final = Table(
     Column("since_seq", WholeNumber, nullable=False),
     # The destination's platform again: a fan-out copies it without looking it up.
     Column("lane", Lane, nullable=False, server_default=text("0")),
+    # The role that alerts ping.
+    Column("role_id", WholeNumber),
+    # Whether alerts go on to the channels that follow this one.
+    Column("publish", WholeNumber, _flag("publish"), nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("show_id", "destination_id"),
     Index("ix_subscriptions_destination", "destination_id", "show_id"),
+    partial_index("ix_subscriptions_extras", "destination_id", "show_id", where=HAS_EXTRAS),
     **CLUSTERED,
 )
 
@@ -316,8 +329,33 @@ deliveries: Final = Table(
     Column("reason", Text),
     Column("settled_at", Moment),
     Column("lane", Lane, nullable=False, server_default=text("0")),
+    # Deliveries of one message that may have arrived: it is repeated with exactly these.
+    Column("bundle", WholeNumber),
     PrimaryKeyConstraint("destination_id", "update_seq"),
     partial_index("ix_deliveries_due", "lane", "due_at", where="state = 'pending'"),
+    **CLUSTERED,
+)
+
+posts: Final = Table(
+    "posts",
+    metadata,
+    Column(
+        "destination_id",
+        WholeNumber,
+        ForeignKey("destinations.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("show_id", Text, nullable=False),
+    Column("thread_id", WholeNumber, nullable=False),
+    PrimaryKeyConstraint("destination_id", "show_id"),
+    **CLUSTERED,
+)
+
+notes: Final = Table(
+    "notes",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
     **CLUSTERED,
 )
 

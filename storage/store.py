@@ -9,7 +9,9 @@ from storage.database import Database
 from storage.destinations import Destinations
 from storage.fanouts import Fanouts
 from storage.joins import Signposts
+from storage.notes import Notes
 from storage.outbox import Deliveries
+from storage.posts import Posts
 from storage.publishing import Publishing
 from storage.shows import Shows
 from storage.subscriptions import Subscriptions
@@ -31,6 +33,8 @@ class Storage:
         self.fanouts = Fanouts(database)
         self.deliveries = Deliveries(database, signposts)
         self.conversations = Conversations(database)
+        self.posts = Posts(database)
+        self.notes = Notes(database)
 
 
 @asynccontextmanager

@@ -1,15 +1,17 @@
 """Subscriptions: who follows which show, for which kinds of news."""
 
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, literal, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, literal, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.model import DeliveryState, Destination, Kinds, ShowId, Subscription
+from bot.model import DeliveryState, Destination, Kinds, Platform, ShowId, Subscription
 from storage.database import Database, insert_or, reads, writes
 from storage.destinations import find_destination, put_destination
 from storage.outbox import UNSUBSCRIBED
 from storage.schema import (
+    HAS_EXTRAS,
     bits,
     counters,
     deliveries,
@@ -36,20 +38,21 @@ class Subscriptions:
 
     @writes
     async def put(self, connection: AsyncConnection, subscription: Subscription) -> Outcome:
-        """Follow a show from now on, or change the kinds; older updates are no news."""
+        """Follow a show from now on, or change how; older updates are no news."""
         destination_id = await put_destination(connection, subscription.destination)
         row = _row(subscription.show, destination_id)
-        stored = await connection.scalar(select(subscriptions.c.kinds).where(*row))
-        if stored == subscription.kinds:
+        stored = (await connection.execute(select(subscriptions).where(*row))).first()
+        wanted = _wanted(subscription, stored)
+        if stored and wanted == {name: getattr(stored, name) for name in wanted}:
             return Outcome.UNCHANGED
         last = select(counters.c.value).where(counters.c.name == "updates").scalar_subquery()
         await connection.execute(
-            insert_or(connection, subscriptions, update=("kinds",)).values(
+            insert_or(connection, subscriptions, update=tuple(wanted)).values(
                 show_id=subscription.show,
                 destination_id=destination_id,
-                kinds=subscription.kinds,
                 since_seq=last,
                 lane=subscription.destination.platform,
+                **wanted,
             )
         )
         return Outcome.ADDED if stored is None else Outcome.CHANGED
@@ -85,7 +88,25 @@ class Subscriptions:
         destination_id = await find_destination(connection, destination)
         statement = select(subscriptions).where(subscriptions.c.destination_id == destination_id)
         rows = await connection.execute(statement.order_by(subscriptions.c.show_id))
-        return [Subscription(destination, row.show_id, row.kinds) for row in rows]
+        return [_subscription(destination, row) for row in rows]
+
+    @reads
+    async def get(
+        self, connection: AsyncConnection, destination: Destination, show: ShowId
+    ) -> Subscription | None:
+        """How a destination follows a show, if it does."""
+        destination_id = await find_destination(connection, destination)
+        mine = select(subscriptions).where(subscriptions.c.destination_id == destination_id)
+        row = (await connection.execute(mine.where(subscriptions.c.show_id == show))).first()
+        return _subscription(destination, row) if row else None
+
+    @writes
+    async def drop_role(self, connection: AsyncConnection, platform: Platform, role_id: int) -> int:
+        """A role is gone: alerts ping it no more. Returns how many subscriptions did."""
+        pinging = (subscriptions.c.lane == platform, subscriptions.c.role_id == role_id)
+        # Whoever pings has extras; said aloud, so that only those are looked through.
+        those = update(subscriptions).where(text(f"({HAS_EXTRAS})"), *pinging)
+        return (await connection.execute(those.values(role_id=None))).rowcount
 
     @reads
     async def audience(self, connection: AsyncConnection, show: ShowId, kinds: Kinds) -> int:
@@ -95,6 +116,20 @@ class Subscriptions:
             subscriptions.c.show_id == show, *reachable_and_wants(literal(bits(kinds)))
         )
         return (await connection.execute(found)).scalar_one()
+
+
+def _wanted(asked: Subscription, stored: Row[Any] | None) -> dict[str, Any]:
+    """What is to be stored of a request: where it leaves something open, what is stored already."""
+    role_id, publish = asked.role_id, asked.publish
+    if role_id is None and stored:
+        role_id = stored.role_id
+    if publish is None and stored:
+        publish = stored.publish
+    return {"kinds": asked.kinds, "role_id": role_id, "publish": int(publish or 0)}
+
+
+def _subscription(destination: Destination, row: Row[Any]) -> Subscription:
+    return Subscription(destination, row.show_id, row.kinds, row.role_id, bool(row.publish))
 
 
 def _row(show: ShowId, destination_id: int) -> tuple[ColumnElement[bool], ...]:

@@ -172,6 +172,17 @@ async def test_latest_lists_confirmed_news_by_the_day_it_was_announced(core: Cor
     assert "reported, Variety · source" in lines[1]
 
 
+async def test_the_role_to_ping_stays_and_is_told_until_another_is_named(core: Core) -> None:
+    first = await told(core, "subscribe", show="elite", role=7, publish=True)
+    second = await told(core, "subscribe", show="elite", kinds=frozenset({UpdateKind.DATED}))
+    for reply in (first, second):
+        assert "Alerts ping the role you chose." in reply
+        assert "Alerts are published to the channels that follow this one." in reply
+    assert "only dated · pings a role · published" in await told(core, "subscriptions")
+    (stored,) = await core.storage.subscriptions.of(ME.destination)
+    assert (stored.role_id, stored.publish) == (7, True)
+
+
 async def test_export_holds_everything_and_delete_leaves_nothing(core: Core) -> None:
     await ask(core, "subscribe", ELSEWHERE, show="elite", kinds=ALL_KINDS)
     await ask(core, "subscribe", ELSEWHERE, show="no such title")
@@ -197,8 +208,10 @@ async def test_help_lists_every_command(core: Core) -> None:
 def test_every_command_takes_exactly_the_parameters_it_declares() -> None:
     for command in COMMANDS.values():
         _, _, *taken = inspect.signature(command.run).parameters.values()
-        assert [one.name for one in taken] == [one.name for one in command.parameters]
-        for parameter, declared in zip(taken, command.parameters, strict=True):
+        # Which channel is meant is told by the caller's destination.
+        given = [one for one in command.parameters if one.takes is not Takes.CHANNEL]
+        assert [one.name for one in taken] == [one.name for one in given]
+        for parameter, declared in zip(taken, given, strict=True):
             assert (parameter.default is inspect.Parameter.empty) == declared.required
 
 

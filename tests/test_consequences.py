@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import (
+    AskAgain,
     DestinationLost,
     DestinationMoved,
     Doubt,
@@ -69,6 +70,8 @@ def test_what_was_sent_keeps_the_id_of_its_message() -> None:
         (MaybeSent("no answer"), 2, DeliveryState.PENDING),
         (MaybeSent("no answer"), 3, DeliveryState.UNCERTAIN),
         (MaybeSent("no answer"), 9, DeliveryState.UNCERTAIN),
+        (AskAgain("no answer"), 4, DeliveryState.PENDING),
+        (AskAgain("no answer"), 5, DeliveryState.UNCERTAIN),
         (Refused("too long"), 1, DeliveryState.FAILED),
         (DestinationLost("blocked"), 1, DeliveryState.HELD),
         (DestinationLost("blocked"), 19, DeliveryState.HELD),
@@ -118,6 +121,24 @@ def test_jitter_stays_within_a_fifth(error: Exception, attempts: int, chance: fl
     if settled(error, attempts).state is DeliveryState.PENDING:
         even = wait(error, attempts)
         assert 0.8 * even - 0.001 <= wait(error, attempts, chance) <= 1.2 * even + 0.001
+
+
+@given(st.floats(0, 1))
+def test_a_repeat_comes_while_the_platform_still_knows_it_for_one(chance: float) -> None:
+    waits = [wait(AskAgain("x"), attempt, chance) for attempt in (1, 2, 3, 4)]
+    for waited, most in zip(waits, (2, 5, 15, 40), strict=True):
+        assert 0.8 * most - 0.001 <= waited <= most
+    assert settled(AskAgain("x"), 4).counted
+
+
+@pytest.mark.parametrize("error", [MaybeSent("x"), HardlySent("x"), AskAgain("x")])
+def test_what_may_have_arrived_is_remembered_by_the_first_of_its_message(error: Exception) -> None:
+    for attempts in (1, 100):
+        outcome = settlement(Delivery(Seq(7), 3, attempts), error, None, NOW, EVEN, Seq(5))
+        assert outcome.bundle == 5
+    for other in (None, NotSent("x"), MustWait("x", 1), DestinationLost("x"), Refused("x")):
+        outcome = settlement(Delivery(Seq(7), 3, 1), other, None, NOW, EVEN, Seq(5))
+        assert outcome.bundle is None
 
 
 def test_jitter_uses_the_whole_range() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from bot.app import Engine
 from bot.errors import (
+    AskAgain,
     DestinationLost,
     DestinationMoved,
     Doubt,
@@ -71,6 +72,12 @@ class World:
         self.engine = self.new_engine()
         async with self.engine.delivering():
             await self.engine.finish()
+
+    async def expand(self) -> None:
+        """Everything that is new is pending, and nothing is sent."""
+        await self.engine.poll()
+        for job in await self.storage.fanouts.open_jobs():
+            await self.storage.fanouts.expand(job, 100)
 
     async def counts(self) -> dict[str, int]:
         """The states that occur; they always add up to what was created."""
@@ -352,6 +359,39 @@ async def test_a_stop_settles_what_is_in_flight_and_gives_back_the_rest(world: W
     assert await world.counts() == {"sent": sent, "pending": 10 - sent}
     await world.deliver()
     assert sorted(to.chat_id for to, _ in world.chat.accepted) == list(range(1, 11))
+
+
+async def test_a_message_that_may_have_arrived_is_repeated_with_exactly_the_same_news(
+    world: World,
+) -> None:
+    await world.follow()
+    for kind in ("renewed", "dated"):
+        await world.publish(an_update(kind))
+    world.chat.faults = [AskAgain("no answer")] * 2
+    await world.deliver()
+    await world.publish(an_update("trailer"))
+    await world.expand()
+    for _ in range(2):
+        world.clock.pass_by(seconds=6)
+        await world.deliver()
+    tried = [[notice.seq for notice in notices] for notices in world.chat.tried]
+    assert tried == [[1, 2], [1, 2], [1, 2], [3]]
+    assert await world.counts() == {"sent": 3}
+
+
+async def test_after_a_crash_a_message_is_repeated_with_exactly_the_same_news(
+    world: World,
+) -> None:
+    await world.follow()
+    for kind in ("renewed", "dated", "trailer"):
+        await world.publish(an_update(kind))
+    await world.expand()
+    await world.storage.deliveries.claim(world.clock(), dt.timedelta(hours=1), 100)
+    await world.publish(an_update("trailer", season=3))
+    world.chat.room = 2
+    await world.deliver()
+    tried = [[notice.seq for notice in notices] for notices in world.chat.tried]
+    assert tried == [[1, 2], [3], [4]]
 
 
 async def test_what_a_crashed_bot_had_claimed_goes_out_at_the_next_start(world: World) -> None:

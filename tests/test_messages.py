@@ -3,6 +3,7 @@
 import datetime as dt
 import io
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +27,6 @@ from bot.message.answers import (
 from bot.message.facts import ordinal
 from bot.message.status import status
 from bot.model import (
-    ALL_KINDS,
     Destination,
     Platform,
     Show,
@@ -367,14 +367,39 @@ def test_when_all_is_out_the_last_season_is_told() -> None:
 
 def test_a_subscription_says_what_comes_and_what_is_known() -> None:
     now = status_of(an_update("renewed"))
-    message = subscribed(SHOW, ALL_KINDS, now, changed=False)
+    here = Subscription(Destination(Platform.TERMINAL, 0), SHOW.id)
+    message = subscribed(SHOW, here, now, changed=False)
     assert message.title == "Subscribed: you get every alert for All of Us Are Dead."
     assert plain(message.lines[0]) == now.title
-    some = frozenset({UpdateKind.DATED, UpdateKind.RENEWED})
+    some = replace(here, kinds=frozenset({UpdateKind.DATED, UpdateKind.RENEWED}))
     changed = subscribed(SHOW, some, now, changed=True).title
     assert changed.startswith("Changed: you get alerts (renewed, dated) for")
     assert already_subscribed(SHOW, some, now).title.endswith("already (renewed, dated).")
     assert unsubscribed(SHOW).actions[0].command == "/subscribe all-of-us-are-dead"
+
+
+def test_who_is_pinged_and_where_alerts_go_on_to_is_said() -> None:
+    now = status_of(an_update("renewed"))
+    plainly = Subscription(Destination(Platform.DISCORD, 5), SHOW.id)
+    pings = "Alerts ping the role you chose."
+    published = "Alerts are published to the channels that follow this one."
+    for follows, said in (
+        (replace(plainly, role_id=7), [pings]),
+        (replace(plainly, publish=True), [published]),
+        (replace(plainly, role_id=7, publish=True), [pings, published]),
+        (replace(plainly, publish=False), []),
+    ):
+        for answer in (
+            subscribed(SHOW, follows, now, changed=True),
+            already_subscribed(SHOW, follows, now),
+        ):
+            assert [plain(one) for one in answer.lines] == [
+                *said, now.title, *map(plain, now.lines)
+            ]  # fmt: skip
+    both = replace(plainly, role_id=7, publish=True)
+    assert text_of(subscriptions([(SHOW, both, [])], 1, TODAY)).endswith(
+        "nothing confirmed yet · pings a role · published"
+    )
 
 
 def test_the_list_of_subscriptions_says_where_each_stands() -> None:

@@ -23,6 +23,12 @@ class Takes(StrEnum):
     KINDS = "kinds"
     CHOICE = "choice"
     NUMBER = "number"
+    CHANNEL = "channel"
+    ROLE = "role"
+    SWITCH = "switch"
+
+
+_TYPED: Final = frozenset({Takes.CHANNEL, Takes.ROLE, Takes.SWITCH})
 
 
 class Access(StrEnum):
@@ -47,16 +53,25 @@ class Parameter:
     required: bool = True
     choices: tuple[str, ...] = ()
 
+    @property
+    def typed(self) -> bool:
+        """Whether it can only be given where a platform has typed options."""
+        return self.takes in _TYPED
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Something a person can ask; `run` answers with a message or raises `UserError`."""
+    """Something a person can ask; `run` answers with a message or raises `UserError`.
+
+    The answers of a `private` command concern nobody but who asked.
+    """
 
     name: str
     help: str
     run: Callable[..., Awaitable[Message]]
     parameters: tuple[Parameter, ...] = ()
     access: Access = Access.EVERYBODY
+    private: bool = False
 
     @property
     def usage(self) -> str:
@@ -64,6 +79,7 @@ class Command:
         names = [
             (one, "|".join(one.choices) if one.takes is Takes.CHOICE else one.name)
             for one in self.parameters
+            if not one.typed
         ]
         words = [name if one.required else f"[{name}]" for one, name in names]
         return " ".join((f"/{self.name}", *words))
@@ -76,7 +92,8 @@ class Command:
 
     def written(self, arguments: Mapping[str, Any]) -> str:
         """The command with these arguments as one line, such as a person would write it."""
-        words = [_written(arguments[one.name]) for one in self.parameters if one.name in arguments]
+        given = [one for one in self.parameters if one.name in arguments and not one.typed]
+        words = [_written(arguments[one.name]) for one in given]
         return " ".join((f"/{self.name}", *words))
 
 
@@ -94,6 +111,11 @@ _KINDS: Final = Parameter(
 )
 
 
+_CHANNEL: Final = Parameter(
+    "channel", "which channel; this one if left out", Takes.CHANNEL, required=False
+)
+
+
 async def _help(_core: Core, _caller: Caller) -> Message:
     """List the commands."""
     return answers.help_page([(command.usage, command.help) for command in COMMANDS.values()])
@@ -104,22 +126,40 @@ _DECLARED: Final = (
         "subscribe",
         "follow a show: be told when it is renewed, dated or has a trailer",
         following.subscribe,
-        (_SHOW, _KINDS),
+        (
+            _SHOW,
+            _KINDS,
+            _CHANNEL,
+            Parameter("role", "a role that alerts ping", Takes.ROLE, required=False),
+            Parameter(
+                "publish",
+                "in an announcement channel: publish alerts to the channels that follow it",
+                Takes.SWITCH,
+                required=False,
+            ),
+        ),
         Access.MANAGERS,
+        private=True,
     ),
     Command(
-        "unsubscribe", "follow a show no more", following.unsubscribe, (_SHOW,), Access.MANAGERS
+        "unsubscribe",
+        "follow a show no more",
+        following.unsubscribe,
+        (_SHOW, _CHANNEL),
+        Access.MANAGERS,
+        private=True,
     ),
     Command(
         "subscriptions",
         "what this chat follows",
         following.subscriptions,
-        (Parameter("page", "which part of a long list", Takes.NUMBER, required=False),),
+        (Parameter("page", "which part of a long list", Takes.NUMBER, required=False), _CHANNEL),
+        private=True,
     ),
     Command("status", "what is known of a show, and who said it", shows.status, (_SHOW,)),
     Command("upcoming", "the confirmed dates ahead", shows.upcoming),
     Command("latest", "the latest confirmed news", shows.latest),
-    Command("help", "this list", _help),
+    Command("help", "this list", _help, private=True),
     Command(
         "privacy",
         "what is stored about this chat; export or delete it",
@@ -132,8 +172,10 @@ _DECLARED: Final = (
                 required=False,
                 choices=("export", "delete"),
             ),
+            _CHANNEL,
         ),
         Access.READERS,
+        private=True,
     ),
 )
 

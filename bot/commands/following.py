@@ -11,18 +11,30 @@ from bot.seasons import SeasonState, fold_show
 from storage.subscriptions import Outcome
 
 
-async def subscribe(core: Core, caller: Caller, show: str, kinds: Kinds = ALL_KINDS) -> Message:
-    """Follow a show from now on; the reply tells what is known already."""
+async def subscribe(
+    core: Core,
+    caller: Caller,
+    show: str,
+    kinds: Kinds = ALL_KINDS,
+    role: int | None = None,
+    publish: bool | None = None,
+) -> Message:
+    """Follow a show from now on; the reply tells what is known already.
+
+    Alerts ping the role with the id `role`, and with `publish` go on to other channels; `None`
+    leaves either as it was.
+    """
     found = await core.find_show(show, caller)
-    wanted = Subscription(caller.destination, found.id, kinds)
+    wanted = Subscription(caller.destination, found.id, kinds, role, publish)
     outcome = await core.storage.subscriptions.put(wanted)
+    stored = await core.storage.subscriptions.get(caller.destination, found.id) or wanted
     if await core.storage.destinations.suspended(caller.destination):
         await core.storage.destinations.resume(caller.destination, core.clock())
         core.wake()
     now = await status(core, caller, found.id)
     if outcome is Outcome.UNCHANGED:
-        return answers.already_subscribed(found, kinds, now)
-    return answers.subscribed(found, kinds, now, changed=outcome is Outcome.CHANGED)
+        return answers.already_subscribed(found, stored, now)
+    return answers.subscribed(found, stored, now, changed=outcome is Outcome.CHANGED)
 
 
 async def unsubscribe(core: Core, caller: Caller, show: str) -> Message:

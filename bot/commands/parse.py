@@ -104,7 +104,7 @@ def _trailing_kinds(words: list[_Word]) -> tuple[Kinds | None, list[_Word]]:
     found: set[UpdateKind] = set()
     rest = list(words)
     while len(rest) > 1 and not rest[-1].quoted:
-        kinds = _kinds(rest[-1].text)
+        kinds = read_kinds(rest[-1].text)
         if kinds is None:
             break
         found |= kinds
@@ -115,7 +115,8 @@ def _trailing_kinds(words: list[_Word]) -> tuple[Kinds | None, list[_Word]]:
 _OTHER_SPELLINGS: Final = {"trailers": UpdateKind.TRAILER, "canceled": UpdateKind.CANCELLED}
 
 
-def _kinds(word: str) -> Kinds | None:
+def read_kinds(word: str) -> Kinds | None:
+    """Kinds such as "all" or "renewed,dated"; `None` where it is anything else."""
     names = [name for name in word.casefold().split(",") if name]
     if names == ["all"]:
         return ALL_KINDS

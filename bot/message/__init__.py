@@ -51,7 +51,8 @@ class Message:
 
     `title` comes first and is enough for a push preview; `video` is an address that plays where
     the platform shows it bare; `actions` are offered below. `choices` are buttons for what the
-    words tell how to write: platforms without buttons leave them out.
+    words tell how to write: platforms without buttons leave them out. What is `private` concerns
+    nobody but who asked.
     """
 
     title: str
@@ -60,6 +61,7 @@ class Message:
     actions: tuple[Action, ...] = ()
     choices: tuple[Action, ...] = ()
     document: Document | None = None
+    private: bool = False
 
 
 def line(*pieces: Piece | None) -> Line:

@@ -12,27 +12,36 @@ from bot.seasons import SeasonState, key_of
 from bot.text import plural
 
 
-def subscribed(show: Show, kinds: Kinds, now: Message, *, changed: bool) -> Message:
+def subscribed(show: Show, follows: Subscription, now: Message, *, changed: bool) -> Message:
     """The reply to a subscription: what will come, and what is known now."""
+    kinds = follows.kinds
     what = "every alert" if kinds == ALL_KINDS else f"alerts ({kinds_words(kinds)})"
     verb = "Changed" if changed else "Subscribed"
     return Message(
         title=f"{verb}: you get {what} for {show.title}.",
-        lines=(line(now.title), *now.lines),
+        lines=(*_extras(follows), line(now.title), *now.lines),
         actions=(Action("Unsubscribe", f"/unsubscribe {show.id}"),),
         choices=_toggles(show, kinds),
     )
 
 
-def already_subscribed(show: Show, kinds: Kinds, now: Message) -> Message:
+def already_subscribed(show: Show, follows: Subscription, now: Message) -> Message:
     """The reply when nothing changed."""
+    kinds = follows.kinds
     what = "" if kinds == ALL_KINDS else f" ({kinds_words(kinds)})"
     return Message(
         title=f"You follow {show.title} already{what}.",
-        lines=(line(now.title), *now.lines),
+        lines=(*_extras(follows), line(now.title), *now.lines),
         actions=(Action("Unsubscribe", f"/unsubscribe {show.id}"),),
         choices=_toggles(show, kinds),
     )
+
+
+def _extras(follows: Subscription) -> tuple[Line, ...]:
+    """What alerts do besides arriving."""
+    pings = [line("Alerts ping the role you chose.")] if follows.role_id else []
+    published = "Alerts are published to the channels that follow this one."
+    return (*pings, line(published)) if follows.publish else tuple(pings)
 
 
 def _toggles(show: Show, kinds: Kinds) -> tuple[Action, ...]:
@@ -100,7 +109,9 @@ def _followed(
     ahead = coming(seasons)
     stands = headline(show, ahead[0], today) if ahead else f"{show.title}: nothing confirmed yet"
     kinds = "" if subscription.kinds == ALL_KINDS else f" · only {kinds_words(subscription.kinds)}"
-    return line(f"• {stands}{kinds}")
+    pings = " · pings a role" if subscription.role_id else ""
+    published = " · published" if subscription.publish else ""
+    return line(f"• {stands}{kinds}{pings}{published}")
 
 
 def upcoming(dated: Sequence[tuple[Show, SeasonState]], followed: Collection[ShowId]) -> Message:
@@ -170,7 +181,7 @@ def help_page(commands: Sequence[tuple[str, str]]) -> Message:
 
 def mistake(text: str, instead: Sequence[tuple[str, str]] = ()) -> Message:
     """The reply to a request that cannot be done; `instead` are labels and commands to offer."""
-    return Message(text, choices=tuple(Action(*one) for one in instead))
+    return Message(text, choices=tuple(Action(*one) for one in instead), private=True)
 
 
 def managers_only(command: str) -> Message:
@@ -182,12 +193,13 @@ def managers_only(command: str) -> Message:
                 f"Ask one of its administrators to send {command} here, or send it to me directly."
             ),
         ),
+        private=True,
     )
 
 
 def trouble() -> Message:
     """The reply when the bot itself failed."""
-    return Message("That went wrong, and is in the log. Nothing else is affected.")
+    return Message("That went wrong, and is in the log. Nothing else is affected.", private=True)
 
 
 def export(json_text: str) -> Message:
@@ -203,8 +215,8 @@ def privacy() -> Message:
     return Message(
         "What Cliffhanger stores about this chat:",
         (
-            line("• its platform, chat id and thread id"),
-            line("• the shows it follows, and for which kinds of news"),
+            line("• its platform, chat id, thread id and server id"),
+            line("• the shows it follows, for which kinds of news, and the role that alerts ping"),
             line("• which alerts were sent to it, and whether they arrived"),
             line("• titles it asked for with a command that are not in the catalogue"),
             line("• for 30 days, what the buttons below an answer do, and the id of who asked"),

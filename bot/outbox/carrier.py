@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Final
 
 import structlog
@@ -18,7 +19,6 @@ from bot.errors import (
     Refused,
     StorageError,
 )
-from bot.message import Message
 from bot.model import Clock, Delivery
 from bot.outbox.composer import Composer
 from bot.outbox.consequences import believed, expired, put_off, settlement
@@ -29,7 +29,7 @@ from storage.outbox import Parcel, Settlement
 from storage.store import Storage
 
 IN_FLIGHT: Final = 4
-"""Messages on their way on one platform at a time."""
+"""Messages on their way at a time, on a platform that says nothing else."""
 
 log = structlog.get_logger()
 
@@ -56,7 +56,8 @@ class Carrier:
         self._chance = chance
         self._doubted: set[int] = set()
         self._reached_at: dt.datetime | None = None
-        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self.in_flight = messenger.in_flight
+        self._slots = asyncio.Semaphore(self.in_flight)
         self._stopping = False
 
     async def recover(self) -> None:
@@ -70,20 +71,20 @@ class Carrier:
     async def carry(self, parcel: Parcel) -> None:
         """Send what is due to a destination, and settle each message right after its answer."""
         try:
-            composed = await self._composer.compose(parcel.deliveries)
+            composed = await self._composer.compose(parcel)
         except Exception as caught:  # noqa: BLE001 - whatever it is, the deliveries are settled
             log.warning("outbox.not_composed", to=str(parcel.destination), problem=repr(caught))
             await self._settler.settle(self._outcomes(parcel.deliveries, caught, None))
             return
         outcomes = [expired(one, why, self._clock()) for one, why in composed.stale]
-        deliveries, messages = composed.current, composed.messages
+        deliveries, notices = composed.current, composed.notices
         while deliveries:
-            count = self._messenger.fitting(messages)
+            count = self._fitting(parcel, deliveries, notices)
             tried = deliveries[:count]
-            error, message_id = await self._send(parcel, tried, messages[:count])
+            error, message_id = await self._send(parcel, notices[:count])
             # What has an id has arrived, even where it was the last that could.
             outcomes += self._outcomes(tried, None if message_id else error, message_id)
-            deliveries, messages = deliveries[count:], messages[count:]
+            deliveries, notices = deliveries[count:], notices[count:]
             if error:
                 # What comes later in the log is not sent before what comes earlier.
                 (failed,) = self._outcomes(tried[-1:], error, None)
@@ -98,17 +99,25 @@ class Carrier:
         if outcomes:
             await self._settler.settle(outcomes)
 
+    def _fitting(
+        self, parcel: Parcel, deliveries: Sequence[Delivery], notices: Sequence[Notice]
+    ) -> int:
+        """How many of the first go out as one message: what was one is repeated as it was."""
+        bundle = deliveries[0].bundle
+        alike = sum(1 for _ in takewhile(lambda one: one.bundle == bundle, deliveries))
+        return self._messenger.fitting(parcel.destination, notices[:alike])
+
     def _outcomes(
-        self, deliveries: Sequence[Delivery], error: Exception | None, message_id: str | None
+        self, tried: Sequence[Delivery], error: Exception | None, message_id: str | None
     ) -> list[Settlement]:
-        now, chance = self._clock(), self._chance()
-        return [settlement(one, error, message_id, now, chance) for one in deliveries]
+        """How to write down the deliveries of one message."""
+        now, chance, first = self._clock(), self._chance(), tried[0].seq
+        return [settlement(one, error, message_id, now, chance, first) for one in tried]
 
     async def _send(
-        self, parcel: Parcel, deliveries: Sequence[Delivery], messages: Sequence[Message]
+        self, parcel: Parcel, notices: Sequence[Notice]
     ) -> tuple[Exception | None, str | None]:
-        """Send one message; how it went, as far as it concerns these deliveries."""
-        notices = [Notice(one.seq, words) for one, words in zip(deliveries, messages, strict=True)]
+        """Send one message; how it went, as far as it concerns its deliveries."""
         try:
             async with self._slots:
                 if self._stopping or self._holds.remaining():

@@ -1,27 +1,30 @@
 """What to say for the deliveries due to one destination; composed once per update, not per chat."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from bot.message import Message
 from bot.message.alerts import News, alert
-from bot.model import Delivery, Seq, Show, Update, UpdateId
+from bot.model import Delivery, Seq, Show, ShowId, Update, UpdateId
+from bot.outbox.messenger import Notice
 from bot.seasons import in_force, withdrawn
+from storage.outbox import Extras, Parcel
 from storage.store import Storage
 
 _KEPT: Final = 256
+_NONE: Final = Extras()
 
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """The messages for one send, and which of the deliveries they are for.
+    """The notices for one destination, and which of the deliveries they are for.
 
     `stale` are deliveries that are news no more, each with the reason.
     """
 
     current: tuple[Delivery, ...]
-    messages: tuple[Message, ...]
+    notices: tuple[Notice, ...]
     stale: tuple[tuple[Delivery, str], ...]
 
 
@@ -32,6 +35,7 @@ class _Told:
     A correction (`mistake` is what it corrects) has other words for those it never reached.
     """
 
+    show: ShowId
     words: Message | str
     mistake: UpdateId | None = None
     otherwise: Message | str = ""
@@ -51,16 +55,22 @@ class Composer:
         self._known.clear()
         self._forgotten += 1
 
-    async def compose(self, due: Iterable[Delivery]) -> Composed:
-        """What to say for the deliveries of one destination, in the order of publication."""
-        deliveries = tuple(due)
-        known = await self._learned({one.seq for one in deliveries})
-        told = [(one, await self._words(one, known[one.seq])) for one in deliveries]
-        return Composed(
-            current=tuple(one for one, words in told if isinstance(words, Message)),
-            messages=tuple(words for _, words in told if isinstance(words, Message)),
-            stale=tuple((one, words) for one, words in told if isinstance(words, str)),
-        )
+    async def compose(self, parcel: Parcel) -> Composed:
+        """What to say for the deliveries of one destination, in their order."""
+        known = await self._learned({one.seq for one in parcel.deliveries})
+        current: list[Delivery] = []
+        notices: list[Notice] = []
+        stale: list[tuple[Delivery, str]] = []
+        for one in parcel.deliveries:
+            told = known[one.seq]
+            words = await self._words(one, told)
+            if isinstance(words, str):
+                stale.append((one, words))
+            else:
+                extras = parcel.extras.get(told.show, _NONE)
+                current.append(one)
+                notices.append(Notice(one.seq, words, told.show, extras.role_id, extras.publish))
+        return Composed(tuple(current), tuple(notices), tuple(stale))
 
     async def _words(self, delivery: Delivery, told: _Told) -> Message | str:
         """A correction is said only where the mistake was: its own send may have failed since."""
@@ -88,10 +98,10 @@ class Composer:
 
 def _tell(show: Show, update: Update, log: tuple[Update, ...]) -> _Told:
     if update.id in withdrawn(log):
-        return _Told("it was retracted before it was sent")
+        return _Told(show.id, "it was retracted before it was sent")
     news = News(show, update, log[: log.index(update) + 1])
     if update.retracts:
-        return _Told(alert(news), update.retracts, "the mistake never arrived here")
+        return _Told(show.id, alert(news), update.retracts, "the mistake never arrived here")
     if update not in in_force(log):
-        return _Told("it was corrected before it was sent")
-    return _Told(alert(news), update.supersedes, alert(news.without_the_mistake))
+        return _Told(show.id, "it was corrected before it was sent")
+    return _Told(show.id, alert(news), update.supersedes, alert(news.without_the_mistake))

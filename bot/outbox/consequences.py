@@ -4,6 +4,7 @@ import datetime as dt
 from typing import Final
 
 from bot.errors import (
+    AskAgain,
     DestinationLost,
     DestinationMoved,
     Doubt,
@@ -14,7 +15,7 @@ from bot.errors import (
     PlatformStopped,
     Refused,
 )
-from bot.model import Delivery, DeliveryState
+from bot.model import Delivery, DeliveryState, Seq
 from bot.text import clean, shorten, without_secrets
 from storage.outbox import Settlement
 
@@ -26,6 +27,9 @@ WAITS: Final = tuple(
 
 MAYBE_WAITS: Final = (60 * _SECOND, 600 * _SECOND)
 """The waits after attempts that may have arrived: after the third it is `uncertain`."""
+
+ASK_WAITS: Final = tuple(seconds * _SECOND for seconds in (2, 5, 15, 40))
+"""The waits while the platform knows a repeat: never longer, for it forgets within minutes."""
 
 _UNCOUNTED: Final = (MustWait, DestinationMoved, PlatformStopped)
 """What says nothing about the delivery itself: it comes back, however often."""
@@ -41,21 +45,33 @@ def settlement(
     message_id: str | None,
     now: dt.datetime,
     chance: float,
+    bundle: Seq | None = None,
 ) -> Settlement:
-    """How to write down a send that ended with `error`, or well; `chance` (0 to 1) is jitter."""
+    """How to write down a send that ended with `error`, or well; `chance` (0 to 1) is jitter.
+
+    `bundle` is the first update of the message, kept when the message may have arrived.
+    """
     if error is None:
         name = clean(message_id) if message_id else None
         return Settlement(delivery, DeliveryState.SENT, now, message_id=name)
     reason = shorten(clean(without_secrets(str(error) or repr(error))), 300)
     state, wait = _consequence(delivery.attempts, error)
-    if state is not DeliveryState.PENDING:
-        held = state is DeliveryState.HELD
-        return Settlement(delivery, state, now, due_at=now if held else None, reason=reason)
-    counted = not isinstance(error, _UNCOUNTED)
     maybe = isinstance(error, MaybeSent)
-    due_at = now + (jittered(wait, chance) if counted else _asked(error, chance))
+    kept = bundle if maybe else None
+    if state is not DeliveryState.PENDING:
+        due = now if state is DeliveryState.HELD else None
+        return Settlement(delivery, state, now, due_at=due, reason=reason, bundle=kept)
+    counted = not isinstance(error, _UNCOUNTED)
+    due = now + (_jittered(wait, error, chance) if counted else _asked(error, chance))
     return Settlement(
-        delivery, state, now, due_at=due_at, reason=reason, maybe_sent=maybe, counted=counted
+        delivery,
+        state,
+        now,
+        due_at=due,
+        reason=reason,
+        maybe_sent=maybe,
+        counted=counted,
+        bundle=kept,
     )
 
 
@@ -82,6 +98,11 @@ def jittered(wait: dt.timedelta, chance: float) -> dt.timedelta:
     return wait * (1 + JITTER * (2 * chance - 1))
 
 
+def _jittered(wait: dt.timedelta, error: Exception, chance: float) -> dt.timedelta:
+    """A jittered wait; only ever shorter where the platform will not know a repeat for long."""
+    return jittered(wait, chance / 2 if isinstance(error, AskAgain) else chance)
+
+
 def _asked(error: Exception, chance: float) -> dt.timedelta:
     """The wait that was asked for, and up to a tenth more, so that not all come back at once."""
     asked = error.seconds * _SECOND if isinstance(error, MustWait) else 0 * _SECOND
@@ -99,7 +120,8 @@ def _consequence(attempts: int, error: Exception) -> tuple[DeliveryState, dt.tim
     if isinstance(error, HardlySent):
         return _next_try(attempts, WAITS, MOST_TRIES, DeliveryState.UNCERTAIN)
     if isinstance(error, MaybeSent):
-        return _next_try(attempts, MAYBE_WAITS, len(MAYBE_WAITS) + 1, DeliveryState.UNCERTAIN)
+        waits = ASK_WAITS if isinstance(error, AskAgain) else MAYBE_WAITS
+        return _next_try(attempts, waits, len(waits) + 1, DeliveryState.UNCERTAIN)
     most = MOST_TRIES if isinstance(error, NotSent) else MOST_UNKNOWN
     return _next_try(attempts, WAITS, most, DeliveryState.FAILED)
 

@@ -20,8 +20,8 @@ from bot.outbox.holds import Holds
 from storage.outbox import Parcel
 from storage.store import Storage
 
-WORKERS: Final = 8
-"""Destinations served at a time: while outcomes are being stored, other messages go out."""
+WORKERS: Final = 2
+"""Workers for each message in flight: while outcomes are stored, other messages go out."""
 
 CLAIM: Final = 200
 """Destinations claimed at a time."""
@@ -76,7 +76,7 @@ class Lane:
         """Deliver until `stop` is called; what was claimed and not tried is given back."""
         await self._recover()
         async with asyncio.TaskGroup() as workers:
-            for _ in range(WORKERS):
+            for _ in range(WORKERS * self._carrier.in_flight):
                 workers.create_task(self._worker())
         await self._give_back(self._buffer)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 
 from bot.app import Engine
-from bot.message import Message
 from bot.model import Destination, Platform
+from bot.outbox.carrier import IN_FLIGHT
 from bot.outbox.messenger import Notice
 from bot.poll import Poll
 from tests.bench.measure import percentile
@@ -25,6 +25,8 @@ _FIRSTS = 20
 class _Sink:
     """A messenger that only counts, and remembers when the first message came."""
 
+    in_flight = IN_FLIGHT
+
     def __init__(self) -> None:
         self.reset()
 
@@ -33,8 +35,8 @@ class _Sink:
         self.first = asyncio.Event()
         self.first_at = 0.0
 
-    def fitting(self, messages: Sequence[Message]) -> int:
-        return len(messages)
+    def fitting(self, destination: Destination, notices: Sequence[Notice]) -> int:
+        return len(notices)
 
     async def send(self, _destination: Destination, _notices: Sequence[Notice]) -> str | None:
         if not self.count:

@@ -8,9 +8,9 @@ from ulid import ULID
 from bot.message.alerts import News, alert
 from bot.model import Certainty, Seq, Show, Source, Update, UpdateId, UpdateKind
 from bot.outbox.messenger import Notice
+from bot.platforms.orders import alert_buttons
+from bot.platforms.seals import Seals
 from bot.platforms.telegram import render
-from bot.platforms.telegram.messenger import alert_buttons
-from bot.platforms.telegram.seals import Seals
 from tests.bench.stores import NOW, SHOW
 
 TOKEN: Final = "123456789:AAEfakeFakeFakeFakeFakeFakeFakeFake"
@@ -37,5 +37,5 @@ def an_alert() -> Alert:
         source=Source(url="https://www.netflix.com/a", published=NOW.date()),
     )
     message = alert(News(Show(SHOW, "A Show"), update, (update,)))
-    buttons = alert_buttons(Seals(TOKEN), 1, [Notice(Seq(1), message)])
+    buttons = alert_buttons(Seals(TOKEN), 1, [Notice(Seq(1), message, SHOW)])
     return Alert(render.alert_html([message]), tuple((one.label, one.command) for one in buttons))

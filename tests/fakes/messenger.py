@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bot.message import Message
 from bot.model import Destination
+from bot.outbox.carrier import IN_FLIGHT
 from bot.outbox.messenger import Notice
 
 
@@ -19,6 +20,8 @@ class FakeMessenger:
     faults: list[BaseException | None] = field(default_factory=list)
     lost: dict[Destination, Exception] = field(default_factory=dict)
     accepted: list[tuple[Destination, tuple[Message, ...]]] = field(default_factory=list)
+    tried: list[tuple[Notice, ...]] = field(default_factory=list)
+    in_flight: int = IN_FLIGHT
     attempts: int = 0
     room: int = 1000
     most_at_once: int = 0
@@ -29,13 +32,14 @@ class FakeMessenger:
     def __post_init__(self) -> None:
         self.gate.set()
 
-    def fitting(self, messages: Sequence[Message]) -> int:
+    def fitting(self, destination: Destination, notices: Sequence[Notice]) -> int:
         """As many as `room` says; all of them by default."""
-        return min(len(messages), self.room)
+        return min(len(notices), self.room)
 
     async def send(self, destination: Destination, notices: Sequence[Notice]) -> str | None:
         """Accept or fail, as scripted."""
         self.attempts += 1
+        self.tried.append(tuple(notices))
         self._now += 1
         self.most_at_once = max(self.most_at_once, self._now)
         self.entered.set()

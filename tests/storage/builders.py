@@ -65,6 +65,11 @@ async def follow(
         await storage.subscriptions.put(Subscription(chat, show, kinds))
 
 
+def followed(chat: Destination, show: ShowId = SHOW, kinds: Kinds = ALL_KINDS) -> Subscription:
+    """A subscription as it is stored when nothing but the kinds was asked for."""
+    return Subscription(chat, show, kinds, publish=False)
+
+
 async def publish(storage: Storage, update: Update) -> Seq:
     """Publish an update; returns its place in the log."""
     stored = (await storage.publishing.publish(update, TODAY)).update

@@ -1,5 +1,7 @@
 """Whether a destination can be reached: doubts about it, and whole chats that cannot be."""
 
+import datetime as dt
+
 import pytest
 
 from bot.model import Destination, Platform
@@ -141,3 +143,101 @@ async def test_a_chat_that_is_not_known_can_neither_be_suspended_nor_resumed(
     assert await everything(filled) == before
     assert not await filled.destinations.suspended(a_chat(99))
     assert not await filled.destinations.suspended(Destination(Platform.DISCORD, 2))
+
+
+async def test_one_thread_of_a_chat_is_suspended_alone(filled: Storage) -> None:
+    where = (Platform.TELEGRAM, 1)
+    assert await filled.destinations.suspend_thread(*where, 5, "deleted", NOW)
+    held = [await filled.destinations.suspended(chat) for chat in TOPICS]
+    assert held == [False, True, False]
+    before = await everything(filled)
+    assert not await filled.destinations.suspend_thread(*where, 99, "deleted", NOW)
+    assert await everything(filled) == before
+
+
+# Servers
+
+HOME, AWAY = 100, 200
+GONE = "The bot is not in this server."
+DAY = dt.timedelta(days=1)
+
+
+def a_channel(number: int, home: int | None = HOME) -> Destination:
+    return Destination(Platform.DISCORD, number, home_id=home)
+
+
+@pytest.fixture
+async def homes(filled: Storage) -> Storage:
+    """Two channels of one server, one of another, and a direct chat, besides those of Telegram."""
+    await follow(filled, a_channel(1), a_channel(2), a_channel(3, AWAY), a_channel(4, None))
+    return filled
+
+
+async def reached(storage: Storage) -> list[int]:
+    """The chats of Discord that are not suspended."""
+    chats = [a_channel(number) for number in range(1, 5)]
+    return [one.chat_id for one in chats if not await storage.destinations.suspended(one)]
+
+
+async def missing(storage: Storage, *present: int, now: dt.datetime = NOW) -> int:
+    return await storage.destinations.missing_homes(Platform.DISCORD, present, GONE, now, DAY)
+
+
+async def test_the_server_of_a_chat_is_known_to_whoever_sends_there(homes: Storage) -> None:
+    seq = await tell(homes)
+    there = {parcel.destination: parcel.destination.home_id for parcel in await claim(homes)}
+    assert [there[a_channel(number)] for number in range(1, 5)] == [HOME, HOME, AWAY, None]
+    assert there[HERE] is None
+    told = await homes.deliveries.told(Platform.DISCORD, 1, seq, "m1")
+    assert told
+    assert told[0].home_id == HOME
+
+
+async def test_the_server_of_a_chat_is_learned_later_and_not_unlearned(homes: Storage) -> None:
+    await follow(homes, a_channel(4, AWAY), a_channel(3, HOME), a_channel(1, None))
+    rows = await sql(homes, "SELECT home_id FROM destinations WHERE platform = 'discord'")
+    assert sorted(rows) == [(HOME,)] * 3 + [(AWAY,)]
+
+
+async def test_a_server_is_suspended_and_resumed_with_all_of_its_channels(homes: Storage) -> None:
+    where = (Platform.DISCORD, HOME)
+    assert await homes.destinations.suspend_home(*where, "kicked", NOW) == 2
+    assert await reached(homes) == [3, 4]
+    held = await homes.destinations.suspended_in(*where)
+    assert held == [a_channel(1), a_channel(2)]
+    assert {one.home_id for one in held} == {HOME}
+    assert await homes.destinations.suspended_in(Platform.DISCORD, AWAY) == []
+    assert await homes.destinations.resume_home(*where, NOW)
+    assert await reached(homes) == [1, 2, 3, 4]
+    assert not await homes.destinations.resume_home(*where, NOW)
+    assert await homes.destinations.suspend_home(Platform.TELEGRAM, HOME, "kicked", NOW) == 0
+
+
+async def test_a_server_that_stays_missing_is_suspended_after_a_while(homes: Storage) -> None:
+    many = range(1_000, 12_000)
+    assert await missing(homes, HOME, *many) == 0
+    assert await missing(homes, HOME, *many, now=NOW + DAY - SECOND) == 0
+    assert await reached(homes) == [1, 2, 3, 4]
+    assert await missing(homes, HOME, *many, now=NOW + DAY) == 1
+    assert await reached(homes) == [1, 2, 4]
+    assert await missing(homes, HOME, now=NOW + 3 * DAY) == 0
+    assert await homes.destinations.doubted() == set()
+
+
+async def test_a_server_that_is_back_is_doubted_no_more(homes: Storage) -> None:
+    assert await missing(homes, AWAY) == 0
+    assert await missing(homes, HOME, AWAY, now=NOW + DAY) == 0
+    assert await homes.destinations.doubted() == set()
+    assert await missing(homes, AWAY, now=NOW + 2 * DAY) == 0
+    assert await reached(homes) == [1, 2, 3, 4]
+
+
+async def test_other_doubts_neither_end_nor_count_when_servers_are_looked_through(
+    homes: Storage,
+) -> None:
+    one, three = [await id_of(homes, a_channel(number)) for number in (1, 3)]
+    for destination_id in (one, three):
+        await homes.destinations.doubt(destination_id, "not found", NOW)
+    assert await missing(homes, HOME, now=NOW + 2 * DAY) == 0
+    assert await homes.destinations.doubted() == {one, three}
+    assert await reached(homes) == [1, 2, 3, 4]

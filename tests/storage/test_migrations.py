@@ -81,6 +81,7 @@ async def test_checks_indexes_keys_and_options_are_those_of_the_schema(storage: 
         "ck_deliveries_flight",
         "ck_destinations_platform",
         "ck_subscriptions_kinds",
+        "ck_subscriptions_publish",
         "ck_updates_pushes",
         "ck_fanouts_done",
     } <= checks
@@ -121,7 +122,8 @@ def reflected(connection: Connection) -> dict[str, dict[str, Any]]:
 
 
 CLUSTERED = {
-    "counters", "deliveries", "focuses", "shows", "subscriptions", "titles", "wishes"
+    "counters", "deliveries", "focuses", "notes", "posts", "shows", "subscriptions", "titles",
+    "wishes",
 }  # fmt: skip
 
 
@@ -150,7 +152,8 @@ async def test_only_due_and_open_rows_are_indexed(storage: Storage) -> None:
         if (match := re.search(r"INDEX (\w+) .* WHERE ", words))
     }
     assert partial == {
-        "ix_deliveries_due", "ix_destinations_moved", "ix_fanouts_open", "ix_updates_until"
+        "ix_deliveries_due", "ix_destinations_home", "ix_destinations_moved", "ix_fanouts_open",
+        "ix_subscriptions_extras", "ix_updates_until",
     }  # fmt: skip
 
 
@@ -158,10 +161,12 @@ async def test_only_due_and_open_rows_are_indexed(storage: Storage) -> None:
     "statement",
     [
         "INSERT INTO destinations (platform, chat_id) VALUES ('pigeon', 1)",
-        "INSERT INTO subscriptions VALUES ('all-of-us-are-dead', 1, 16, 0, 2)",
-        "INSERT INTO subscriptions VALUES ('all-of-us-are-dead', 1, 0, 0, 2)",
-        "INSERT INTO subscriptions VALUES ('no-such-show', 1, 1, 0, 2)",
-        "INSERT INTO subscriptions VALUES ('all-of-us-are-dead', 99, 1, 0, 2)",
+        "INSERT INTO subscriptions VALUES ('all-of-us-are-dead', 1, 16, 0, 2, NULL, 0)",
+        "INSERT INTO subscriptions VALUES ('all-of-us-are-dead', 1, 0, 0, 2, NULL, 0)",
+        "INSERT INTO subscriptions VALUES ('all-of-us-are-dead', 1, 1, 0, 2, NULL, 2)",
+        "INSERT INTO subscriptions VALUES ('no-such-show', 1, 1, 0, 2, NULL, 0)",
+        "INSERT INTO subscriptions VALUES ('all-of-us-are-dead', 99, 1, 0, 2, NULL, 0)",
+        "INSERT INTO posts VALUES (99, 'all-of-us-are-dead', 1)",
         "INSERT INTO destinations (platform, chat_id) VALUES ('telegram', 7)",
         "INSERT INTO fanouts (update_seq, show_id, kinds, due_at) VALUES (9, 'x', 1, 1)",
         "INSERT INTO counters VALUES ('name', 'text')",
@@ -320,8 +325,8 @@ async def test_a_place_that_cannot_be_written_is_named_with_what_to_do(
 STEP = '''
 """A step of tomorrow."""
 from alembic import op
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 def upgrade() -> None:
     op.execute("CREATE TABLE seasons (number INTEGER)")
     op.execute("UPDATE shows SET title = 'changed'")
@@ -354,18 +359,32 @@ FIRST_ROWS = (
 LANES = {1: 2, 2: 0, 3: 1, 4: 2}
 
 
-async def first_version(url: str) -> dict[str, list[tuple[Any, ...]]]:
-    """A database of version 0001 with all of those rows; returns them as they are stored."""
+SECOND_ROWS = (
+    "INSERT INTO destinations (platform, chat_id, moved_to) VALUES ('telegram', -6, 4)",
+    "INSERT INTO doubts VALUES (3, 'not found', 1000, 2)",
+    "INSERT INTO keyboards VALUES ('k1', 'telegram', -5, 'm1', -5, 0, 1, '[]', 1000)",
+    "INSERT INTO focuses VALUES ('telegram', 1, -5)",
+)
+"""Something in all that the second version has added."""
 
-    def first_step(connection: Connection) -> None:
+
+async def old_version(url: str, version: str, *more: str) -> dict[str, list[tuple[Any, ...]]]:
+    """A database that came from 0001 with all of those rows, and more of its own version.
+
+    Returns the rows as they are stored.
+    """
+
+    def step_to(connection: Connection, revision: str) -> None:
         config = Config()
         config.set_main_option("script_location", str(ROOT / "storage" / "migrations"))
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        command.upgrade(config, revision)
 
     database = Database(url)
-    await database.write(lambda connection: connection.run_sync(first_step))
+    await database.write(lambda connection: connection.run_sync(step_to, "0001"))
     await write(database, *FIRST_ROWS)
+    await database.write(lambda connection: connection.run_sync(step_to, version))
+    await write(database, *more)
     stored = await everything(database)
     await database.close()
     return stored
@@ -374,14 +393,14 @@ async def first_version(url: str) -> dict[str, list[tuple[Any, ...]]]:
 async def test_a_database_of_the_first_version_keeps_all_and_gets_its_lanes(
     database_url: str,
 ) -> None:
-    before = await first_version(database_url)
+    before = await old_version(database_url, "0001")
     assert [] not in before.values()
     del before["alembic_version"]
     expected = {
         **before,
-        "destinations": [(*row, None) for row in before["destinations"]],
-        "subscriptions": [(*row, LANES[row[1]]) for row in before["subscriptions"]],
-        "deliveries": [(*row, LANES[row[0]]) for row in before["deliveries"]],
+        "destinations": [(*row, None, None) for row in before["destinations"]],
+        "subscriptions": [(*row, LANES[row[1]], None, 0) for row in before["subscriptions"]],
+        "deliveries": [(*row, LANES[row[0]], None) for row in before["deliveries"]],
     }
     async with open_storage(database_url, trust()) as storage:
         assert await upgrade.current_version(storage.database) == HEAD
@@ -394,14 +413,31 @@ async def test_a_database_of_the_first_version_keeps_all_and_gets_its_lanes(
         assert parcel.destination == Destination(Platform.DISCORD, 5)
 
 
+async def test_a_database_of_the_second_version_keeps_all(database_url: str) -> None:
+    before = await old_version(database_url, "0002", *SECOND_ROWS)
+    assert [] not in before.values()
+    del before["alembic_version"]
+    expected = {
+        **before,
+        "destinations": [(*row, None) for row in before["destinations"]],
+        "subscriptions": [(*row, None, 0) for row in before["subscriptions"]],
+        "deliveries": [(*row, None) for row in before["deliveries"]],
+    }
+    async with open_storage(database_url, trust()) as storage:
+        assert await upgrade.current_version(storage.database) == HEAD
+        after = await everything(storage)
+        assert {name: after[name] for name in before} == expected
+        assert [after[name] for name in ("posts", "notes")] == [[], []]
+
+
 @pytest.fixture
 def tomorrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The steps of a next version, for which a test writes `0003_next.py`."""
+    """The steps of a next version, for which a test writes `0004_next.py`."""
     steps = tmp_path / "tomorrow"
     shutil.copytree(ROOT / "storage" / "migrations", steps)
     monkeypatch.setattr(upgrade, "_STEPS", steps)
-    monkeypatch.setattr(upgrade, "HEAD", "0003")
-    return steps / "versions" / "0003_next.py"
+    monkeypatch.setattr(upgrade, "HEAD", "0004")
+    return steps / "versions" / "0004_next.py"
 
 
 async def old_database(url: str) -> None:
@@ -421,7 +457,7 @@ async def test_an_older_database_gets_the_missing_steps_and_keeps_its_rows(
 ) -> None:
     tomorrow.write_text(STEP.format(then=""))
     async with open_storage(f"sqlite:///{yesterdays_file}", trust()) as storage:
-        assert await upgrade.current_version(storage.database) == "0003"
+        assert await upgrade.current_version(storage.database) == "0004"
         assert await sql(storage, "SELECT title FROM shows") == [("changed",)]
         assert await sql(storage, "SELECT count(*) FROM seasons") == [(0,)]
 
@@ -436,11 +472,11 @@ async def test_before_a_step_a_checked_private_copy_is_made_and_told(
     (copy,) = backups(yesterdays_file)
     assert copy.stat().st_mode & 0o777 == 0o600
     assert told == [
-        "Copying the database before it goes from version 0002 to 0003",
-        "Bringing the database to version 0003",
+        "Copying the database before it goes from version 0003 to 0004",
+        "Bringing the database to version 0004",
     ]
     check_file(copy)
-    assert rows(copy, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert rows(copy, "SELECT version_num FROM alembic_version") == [("0003",)]
     assert rows(copy, "SELECT title FROM shows") == [(a_show().title,)]
 
 
@@ -463,7 +499,7 @@ async def test_a_step_that_is_killed_leaves_the_old_state(
     script = (
         "import asyncio, pathlib, sys; from storage import upgrade\n"
         "import tests.storage.test_migrations as m\n"
-        "upgrade._STEPS = pathlib.Path(sys.argv[2]); upgrade.HEAD = '0003'\n"
+        "upgrade._STEPS = pathlib.Path(sys.argv[2]); upgrade.HEAD = '0004'\n"
         "asyncio.run(m.open_and_close(sys.argv[1]))"
     )
     where = [f"sqlite:///{yesterdays_file}", str(tomorrow.parent.parent)]
@@ -520,6 +556,6 @@ async def test_the_check_names_the_command_for_an_older_database(
 ) -> None:
     tomorrow.write_text(STEP.format(then=""))
     database = Database(f"sqlite:///{yesterdays_file}")
-    with pytest.raises(StorageUnusable, match=r"version 0002; `cliffhanger db upgrade` .* 0003"):
+    with pytest.raises(StorageUnusable, match=r"version 0003; `cliffhanger db upgrade` .* 0004"):
         await upgrade.check(database)
     await database.close()

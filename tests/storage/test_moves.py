@@ -22,7 +22,7 @@ from bot.model import (
     UpdateKind,
 )
 from storage.conversations import Keyboard
-from storage.outbox import Settlement
+from storage.outbox import Extras, Settlement
 from storage.store import Storage, open_storage
 from storage.trust import trust
 from tests.build import NOW, a_retraction, a_show, an_update
@@ -41,6 +41,7 @@ from tests.storage.builders import (
     everything,
     expand,
     follow,
+    followed,
     id_of,
     poll,
     publish,
@@ -118,8 +119,8 @@ async def test_a_chat_that_moves_keeps_what_it_follows_and_what_it_was_told(
     await move(filled)
     assert await filled.subscriptions.of(OLD) == []
     assert await filled.subscriptions.of(NEW) == [
-        Subscription(NEW, SHOW, TRAILER),
-        Subscription(NEW, DARK),
+        followed(NEW, SHOW, TRAILER),
+        followed(NEW, DARK),
     ]
     assert await filled.destinations.export(NEW) == {**before, "chat_id": NEW.chat_id}
     assert await told_of(filled, first) == [(2, "sent")]
@@ -217,13 +218,40 @@ async def test_two_that_become_one_follow_what_either_did_for_the_kinds_of_both(
     await follow(filled, OLD, show=DARK, kinds=DATED)
     await move(filled)
     assert await filled.subscriptions.of(NEW) == [
-        Subscription(NEW, SHOW, TRAILER | DATED),
-        Subscription(NEW, DARK, DATED),
+        followed(NEW, SHOW, TRAILER | DATED),
+        followed(NEW, DARK, DATED),
     ]
     rows = await sql(filled, "SELECT DISTINCT destination_id, lane FROM subscriptions")
     assert rows == [(await id_of(filled, NEW), 2)]
     for update in (a_trailer(), an_update("dated"), an_update("dated", show="dark")):
         assert await chats_told(filled, await tell(filled, update)) == [2]
+
+
+async def test_two_that_become_one_ping_and_publish_as_either_did(filled: Storage) -> None:
+    for chat, show, role, published in (
+        (OLD, SHOW, 1, True), (NEW, SHOW, None, None), (OLD, DARK, 1, None), (NEW, DARK, 2, None)
+    ):  # fmt: skip
+        wanted = Subscription(chat, show, role_id=role, publish=published)
+        await filled.subscriptions.put(wanted)
+    await move(filled)
+    assert {one.show: (one.role_id, one.publish) for one in await filled.subscriptions.of(NEW)} == {
+        SHOW: (1, True),
+        DARK: (2, False),
+    }
+    await tell(filled)
+    (parcel,) = await claim(filled)
+    assert parcel.extras == {SHOW: Extras(1, publish=True), DARK: Extras(2)}
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_the_threads_of_the_old_chat_are_none_of_the_new_one(
+    filled: Storage, known: bool
+) -> None:
+    await follow(filled, OLD, *[NEW] * known)
+    await filled.posts.put(OLD, SHOW, 7)
+    await move(filled)
+    assert await filled.posts.get(NEW, SHOW) is None
+    assert await sql(filled, "SELECT * FROM posts") == []
 
 
 async def test_the_wishes_of_both_are_kept_once(filled: Storage) -> None:

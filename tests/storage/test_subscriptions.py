@@ -1,6 +1,7 @@
 """Following shows: who follows what, who can be reached, and what is kept of a chat."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ from tests.storage.builders import (
     expand,
     fan_out,
     follow,
+    followed,
     id_of,
     poll,
     publish,
@@ -66,7 +68,43 @@ async def test_subscribing_adds_changes_or_leaves(filled: Storage) -> None:
     assert await put(Subscription(HERE, SHOW, DATED)) is Outcome.ADDED
     assert await put(Subscription(HERE, SHOW, DATED)) is Outcome.UNCHANGED
     assert await put(Subscription(HERE, SHOW)) is Outcome.CHANGED
-    assert await filled.subscriptions.of(HERE) == [Subscription(HERE, SHOW, ALL_KINDS)]
+    assert await filled.subscriptions.of(HERE) == [followed(HERE)]
+
+
+async def test_a_role_to_ping_and_publishing_stay_until_they_are_named_again(
+    filled: Storage,
+) -> None:
+    async def put(role: int | None, publish: bool | None, kinds: Kinds = ALL_KINDS) -> Outcome:
+        wanted = Subscription(HERE, SHOW, kinds, role, publish)
+        return await filled.subscriptions.put(wanted)
+
+    async def stored() -> tuple[int | None, bool | None]:
+        (one,) = await filled.subscriptions.of(HERE)
+        assert await filled.subscriptions.get(HERE, SHOW) == one
+        return one.role_id, one.publish
+
+    assert await put(7, None) is Outcome.ADDED
+    assert await stored() == (7, False)
+    assert await put(None, None) is await put(7, False) is Outcome.UNCHANGED
+    assert await put(None, True) is Outcome.CHANGED
+    assert await put(None, None, DATED) is Outcome.CHANGED
+    assert await stored() == (7, True)
+    assert await put(8, None, DATED) is await put(8, False, DATED) is Outcome.CHANGED
+    assert await stored() == (8, False)
+    assert await filled.subscriptions.get(THERE, SHOW) is None
+
+
+async def test_a_role_that_is_gone_is_pinged_no_more_and_the_show_is_still_followed(
+    filled: Storage,
+) -> None:
+    discord = [Destination(Platform.DISCORD, number) for number in (1, 2)]
+    for chat, role in ((discord[0], 7), (discord[1], 8), (HERE, 7)):
+        await filled.subscriptions.put(Subscription(chat, SHOW, role_id=role))
+    assert await filled.subscriptions.drop_role(Platform.DISCORD, 7) == 1
+    assert await filled.subscriptions.drop_role(Platform.DISCORD, 7) == 0
+    kept = [await filled.subscriptions.get(chat, SHOW) for chat in (*discord, HERE)]
+    assert [one and one.role_id for one in kept] == [None, 8, 7]
+    assert all(kept)
 
 
 async def test_a_chat_follows_shows_in_order_and_others_do_not_see_it(filled: Storage) -> None:
@@ -92,7 +130,7 @@ async def test_any_choice_of_kinds_is_kept(first: Kinds, second: Kinds) -> None:
         await storage.subscriptions.put(Subscription(HERE, SHOW, first))
         changed = await storage.subscriptions.put(Subscription(HERE, SHOW, second))
         assert (changed is Outcome.UNCHANGED) == (first == second)
-        assert await storage.subscriptions.of(HERE) == [Subscription(HERE, SHOW, second)]
+        assert await storage.subscriptions.of(HERE) == [followed(HERE, SHOW, second)]
         for kind in ALL_KINDS:
             reached = await storage.subscriptions.audience(SHOW, frozenset({kind}))
             assert reached == (kind in second)
@@ -114,7 +152,7 @@ async def test_a_chat_comes_back_as_it_was(filled: Storage, chat: Destination) -
     await tell(filled)
     (parcel,) = await claim(filled)
     assert parcel.destination == chat
-    assert await filled.subscriptions.of(chat) == [Subscription(chat, SHOW)]
+    assert await filled.subscriptions.of(chat) == [followed(chat)]
 
 
 async def test_the_threads_and_the_platforms_of_a_number_are_chats_of_their_own(
@@ -231,15 +269,25 @@ async def everything_about(storage: Storage, chat: Destination) -> None:
 async def test_the_export_holds_all_that_is_stored(filled: Storage) -> None:
     chat = a_chat(7, thread=8)
     await everything_about(filled, chat)
+    here = replace(chat, home_id=9)
+    await filled.subscriptions.put(Subscription(here, SHOW, role_id=5, publish=True))
+    await filled.posts.put(chat, SHOW, 6)
     first, second = await filled.updates.of_show(SHOW)
     assert await filled.destinations.export(chat) == {
         "platform": "telegram",
         "chat_id": 7,
         "thread_id": 8,
+        "server_id": 9,
         "subscriptions": [
-            {"show": SHOW, "kinds": ["cancelled", "dated", "renewed", "trailer"]},
-            {"show": "dark", "kinds": ["dated"]},
+            {
+                "show": SHOW,
+                "kinds": ["cancelled", "dated", "renewed", "trailer"],
+                "role_id": 5,
+                "publish": True,
+            },
+            {"show": "dark", "kinds": ["dated"], "role_id": None, "publish": False},
         ],
+        "posts": [{"show": SHOW, "thread_id": 6}],
         "deliveries": [
             {"update": first.id, "state": "sent", "reason": None, "settled_at": NOW.isoformat()},
             {"update": second.id, "state": "held", "reason": "kicked", "settled_at": None},

@@ -29,12 +29,14 @@ Show = Callable[[Message], Awaitable[None]]
 class TerminalMessenger:
     """Delivers alerts to the screen."""
 
+    in_flight = 1
+
     def __init__(self, show: Show) -> None:
         self._show = show
 
-    def fitting(self, messages: Sequence[Message]) -> int:
+    def fitting(self, _destination: Destination, notices: Sequence[Notice]) -> int:
         """All of them: a screen has room."""
-        return len(messages)
+        return len(notices)
 
     async def send(self, _destination: Destination, notices: Sequence[Notice]) -> str | None:
         """Show messages; raises `NotSent` when nobody reads the output any more."""
