@@ -4,16 +4,21 @@ import asyncio
 import datetime as dt
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 
 from bot.commands.core import Catalogue, Core
 from bot.commands.files import load_starter
 from bot.config import Settings
-from bot.errors import CliffhangerError, SettingsError, StorageUnusable
+from bot.errors import CliffhangerError, StorageUnusable
 from bot.lock import only_bot
 from bot.model import Clock, Platform
 from bot.outbox import Outbox
@@ -21,13 +26,15 @@ from bot.outbox.messenger import Messenger
 from bot.platforms.terminal import Front, TerminalMessenger, chat
 from bot.poll import Poll
 from bot.schedule import ClockWatch, Schedule
+from cogs import EXTENSIONS
 from storage.database import file_of
 from storage.store import Storage, open_storage
 from storage.trust import trust
 from storage.upgrade import Working
 
 if TYPE_CHECKING:
-    from bot.platforms.telegram.service import Access
+    from bot.platforms.discord.access import Access as DiscordAccess
+    from bot.platforms.telegram.service import Access as TelegramAccess
 
 STOP_WITHIN: Final = 5.0
 """Seconds that sends in flight get to end when the bot stops."""
@@ -96,6 +103,22 @@ class Engine:
         await self.outbox.settled()
 
 
+class Service(Protocol):
+    """A chat platform, as far as the composition root knows it."""
+
+    platform: Platform
+
+    @property
+    def messenger(self) -> Messenger:
+        """What the outbox sends through."""
+
+    def connected(self) -> AbstractAsyncContextManager[None]:
+        """Keep connections for as long as something is to be sent."""
+
+    async def serve(self, core: Core, tell: Callable[[str], None]) -> None:
+        """Answer people until cancelled; trouble of the platform is logged, and never raised."""
+
+
 async def run(
     settings: Settings,
     front: Callable[[], Front],
@@ -107,13 +130,12 @@ async def run(
     It ends at Ctrl-C or SIGTERM, and in the terminal at the end of input. `tell` says to the person
     who started it where it speaks.
     """
-    check_platforms(settings)
     path = file_of(settings.database_url.get_secret_value())
     with _stop_signals() as stopping, only_bot(path):
         async with opened(settings, working, bot=True) as storage:
-            access = telegram_access(settings)
-            if access:
-                await _run_on_telegram(settings, access, storage, stopping, tell)
+            services = list(_services(settings, storage))
+            if services:
+                await _run_on_platforms(settings, services, storage, stopping, tell)
             else:
                 await _run_in_terminal(settings, storage, front(), stopping)
 
@@ -128,28 +150,58 @@ async def _run_in_terminal(
             await _finish(engine)
 
 
-async def _run_on_telegram(
+async def _run_on_platforms(
     settings: Settings,
-    access: "Access",
+    services: Sequence[Service],
     storage: Storage,
     stopping: asyncio.Event,
     tell: Callable[[str], None],
 ) -> None:
-    from bot.platforms.telegram.service import Telegram
-
-    # Else every wait that Telegram asks for comes with a warning about the type of its number.
-    os.environ.setdefault("PTB_TIMEDELTA", "1")
-    telegram = Telegram(access)
-    engine = Engine(storage, {Platform.TELEGRAM: telegram.messenger}, utc_now)
-    async with (
-        telegram.connected(),
-        engine.delivering(),
-        _polling(engine, storage, settings.poll_seconds),
-    ):
-        await _until(stopping, telegram.serve(engine.core, tell))
+    engine = Engine(storage, {one.platform: one.messenger for one in services}, utc_now)
+    async with AsyncExitStack() as stack:
+        for service in services:
+            await stack.enter_async_context(service.connected())
+        await stack.enter_async_context(engine.delivering())
+        await stack.enter_async_context(_polling(engine, storage, settings.poll_seconds))
+        await _until(stopping, _serve(services, engine.core, tell))
 
 
-def telegram_access(settings: Settings) -> "Access | None":
+async def _serve(services: Sequence[Service], core: Core, tell: Callable[[str], None]) -> None:
+    async with asyncio.TaskGroup() as serving:
+        for service in services:
+            serving.create_task(service.serve(core, tell))
+
+
+def _services(settings: Settings, storage: Storage) -> Iterator[Service]:
+    """The platforms that have a token."""
+    discord, telegram = discord_access(settings), telegram_access(settings)
+    if discord:
+        from bot.platforms.discord.service import Discord
+
+        yield Discord(discord, EXTENSIONS, storage, utc_now)
+    if telegram:
+        from bot.platforms.telegram.service import Telegram
+
+        # Else every wait that Telegram asks for comes with a warning about the type of its number.
+        os.environ.setdefault("PTB_TIMEDELTA", "1")
+        yield Telegram(telegram)
+
+
+def discord_access(settings: Settings) -> "DiscordAccess | None":
+    """How to reach Discord, if the bot has a token for it."""
+    if not settings.discord_token:
+        return None
+    from bot.platforms.discord.access import Access  # takes 300 ms to import
+
+    return Access(
+        settings.discord_token.get_secret_value(),
+        settings.discord_api_url,
+        settings.discord_shards,
+        settings.discord_dev_guild,
+    )
+
+
+def telegram_access(settings: Settings) -> "TelegramAccess | None":
     """How to reach Telegram, if the bot has a token for it."""
     if not settings.telegram_token:
         return None
@@ -202,14 +254,6 @@ async def _until(stopping: asyncio.Event, talk: Coroutine[Any, Any, None]) -> bo
         talking.cancel()
         signalled.cancel()
         await asyncio.wait([talking, signalled])
-
-
-def check_platforms(settings: Settings) -> None:
-    """Raise `SettingsError` for a token of a platform that this version cannot serve."""
-    if settings.discord_token:
-        raise SettingsError(
-            "DISCORD_TOKEN is set, but this version does not speak on Discord yet. Unset it."
-        )
 
 
 @contextmanager

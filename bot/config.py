@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     log_level: LogLevel = LogLevel.WARNING
     log_format: LogFormat = LogFormat.CONSOLE
     discord_api_url: _Url = "https://discord.com/api/v10"
+    discord_shards: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    discord_dev_guild: Annotated[int, Field(ge=1)] | None = None
     telegram_api_url: _Url = "https://api.telegram.org"
     telegram_webhook_url: _SafeUrl | None = None
     telegram_webhook_listen: _Listen = "127.0.0.1:8080"

@@ -45,7 +45,8 @@ def deliveries(
 def doctor() -> None:
     """Check the settings, the database and this machine, and say what to do."""
     read = settings()
-    findings = [_settings_finding(read), _database_finding(read), _sqlite_finding()]
+    findings = [Finding(Verdict.OK, "the settings can be used"), _database_finding(read)]
+    findings.append(_sqlite_finding())
     findings += _platform_findings(read)
     for verdict, finding in findings:
         say(f"{verdict:<4}  {finding}")
@@ -54,26 +55,22 @@ def doctor() -> None:
 
 
 def _platform_findings(read: Settings) -> list[Finding]:
-    from bot.app import telegram_access
+    from bot.app import discord_access, telegram_access
 
-    access = telegram_access(read)
-    if access is None:
-        return [Finding(Verdict.NOTE, "without TELEGRAM_TOKEN the bot runs in the terminal")]
-    from bot.platforms.telegram.doctor import examine
+    discord, telegram = discord_access(read), telegram_access(read)
+    found: list[Finding] = []
+    if discord:
+        from bot.platforms.discord.doctor import examine as examine_discord
 
-    with working("Asking Telegram"):
-        return asyncio.run(examine(access))
+        with working("Asking Discord"):
+            found += asyncio.run(examine_discord(discord))
+    if telegram:
+        from bot.platforms.telegram.doctor import examine as examine_telegram
 
-
-def _settings_finding(read: Settings) -> Finding:
-    from bot.app import check_platforms
-    from bot.errors import SettingsError
-
-    try:
-        check_platforms(read)
-    except SettingsError as error:
-        return Finding(Verdict.MEND, str(error))
-    return Finding(Verdict.OK, "the settings can be used")
+        with working("Asking Telegram"):
+            found += asyncio.run(examine_telegram(telegram))
+    nowhere = "without DISCORD_TOKEN or TELEGRAM_TOKEN the bot runs in the terminal"
+    return found or [Finding(Verdict.NOTE, nowhere)]
 
 
 def _database_finding(read: Settings) -> Finding:

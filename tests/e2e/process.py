@@ -38,12 +38,16 @@ POLL: Final = 0.2
 
 _SETTINGS: Final = (
     "DISCORD_TOKEN", "TELEGRAM_TOKEN", "DATABASE_URL", "POLL_SECONDS", "CURATORS", "LOG_LEVEL",
-    "LOG_FORMAT", "DISCORD_API_URL", "TELEGRAM_API_URL", "TELEGRAM_WEBHOOK_URL",
-    "TELEGRAM_WEBHOOK_LISTEN",
+    "LOG_FORMAT", "DISCORD_API_URL", "DISCORD_SHARDS", "DISCORD_DEV_GUILD", "TELEGRAM_API_URL",
+    "TELEGRAM_WEBHOOK_URL", "TELEGRAM_WEBHOOK_LISTEN",
 )  # fmt: skip
 
-# The date library builds its grammar in a way that its own parser only warns of when it finds -W.
-PROGRAM: Final = (sys.executable, "-W", "error", "-W", "ignore:::pyparsing", "-m", "bot")
+# The date library builds its grammar in a way that its own parser only warns of when it finds -W;
+# discord.py imports what Python 3.13 no longer has.
+PROGRAM: Final = (
+    sys.executable, "-W", "error", "-W", "ignore:::pyparsing",
+    "-W", "ignore:'audioop':DeprecationWarning", "-m", "bot",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

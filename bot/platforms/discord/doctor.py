@@ -1,0 +1,114 @@
+"""Checks the token, the application and its commands, and says what to do."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import aiohttp
+
+from bot.commands import COMMANDS
+from bot.platforms.discord.access import Access, invitation
+from bot.platforms.findings import Finding, Verdict
+from bot.text import clean, without_secrets
+
+PATIENCE: Final = 10.0
+FEW_SESSIONS: Final = 50
+
+Json = dict[str, Any]
+
+
+class _Refused(Exception):
+    """Discord did not answer as it should; the text is for the operator."""
+
+
+async def examine(access: Access) -> list[Finding]:
+    """What is found about Discord; without an answer to the first question there is no second."""
+    headers = {"Authorization": f"Bot {access.token}"}
+    patience = aiohttp.ClientTimeout(total=PATIENCE)
+    try:
+        async with aiohttp.ClientSession(headers=headers, timeout=patience) as session:
+            asked = _Questions(session, access)
+            return [one async for one in asked.findings()]
+    except _Refused as refused:
+        return [Finding(Verdict.MEND, str(refused))]
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError) as error:
+        problem = without_secrets(clean(type(error).__name__))
+        return [
+            Finding(
+                Verdict.MEND,
+                f"Discord at {access.api_url} gives no good answer ({problem}): check the network, "
+                "and DISCORD_API_URL if you have set it",
+            )
+        ]
+
+
+class _Questions:
+    """Asks Discord one thing after the other."""
+
+    def __init__(self, session: aiohttp.ClientSession, access: Access) -> None:
+        self._session = session
+        self._access = access
+
+    async def findings(self) -> AsyncIterator[Finding]:
+        """What is found, most important first."""
+        application: Json = await self._ask("/applications/@me")
+        application_id = int(application["id"])
+        yield Finding(Verdict.OK, f"Discord knows the application as {_name(application)}")
+        if application.get("interactions_endpoint_url"):
+            yield Finding(
+                Verdict.MEND,
+                "the application sends commands to an Interactions Endpoint URL, not to the bot: "
+                "empty that field in the developer portal (General Information)",
+            )
+        yield await self._commands(application_id)
+        async for one in self._sessions():
+            yield one
+        yield Finding(Verdict.OK, f"invite the bot with: {invitation(application_id)}")
+
+    async def _commands(self, application_id: int) -> Finding:
+        guild = self._access.dev_guild
+        scope = f"/guilds/{guild}" if guild else ""
+        known: list[Json] = await self._ask(f"/applications/{application_id}{scope}/commands")
+        offered = {one["name"]: one["description"] for one in known if one.get("type", 1) == 1}
+        wanted = {one.name: one.help for one in COMMANDS.values()}
+        if offered == wanted:
+            return Finding(Verdict.OK, f"Discord offers the {len(wanted)} commands")
+        return Finding(
+            Verdict.NOTE,
+            "Discord does not offer the commands of this version yet; the bot tells it at its "
+            "start",
+        )
+
+    async def _sessions(self) -> AsyncIterator[Finding]:
+        gateway: Json = await self._ask("/gateway/bot")
+        limit, shards = gateway["session_start_limit"], int(gateway["shards"])
+        if shards > (self._access.shards or 1):
+            yield Finding(
+                Verdict.MEND,
+                f"Discord recommends {shards} connections: set DISCORD_SHARDS={shards}",
+            )
+        if limit["remaining"] < FEW_SESSIONS:
+            hours = limit["reset_after"] / 3_600_000
+            yield Finding(
+                Verdict.NOTE,
+                f"only {limit['remaining']} of {limit['total']} sessions are left for the next "
+                f"{hours:.1f} hours: do not start the bot again and again",
+            )
+
+    async def _ask(self, path: str) -> Any:
+        async with self._session.get(f"{self._access.api_url}{path}") as answer:
+            if answer.status == 401:
+                raise _Refused(
+                    f"{self._access.api_url} does not accept DISCORD_TOKEN. Copy it again from the "
+                    "developer portal (your application → Bot → Reset Token), and check "
+                    "DISCORD_API_URL if you have set it"
+                )
+            if answer.status != 200:
+                raise _Refused(
+                    f"Discord at {self._access.api_url} answers {answer.status}: try later"
+                )
+            return json.loads(await answer.read())
+
+
+def _name(application: Json) -> str:
+    return clean(str(application.get("name", "a bot without a name")))

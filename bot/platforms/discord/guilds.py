@@ -1,0 +1,147 @@
+"""Keeps what is stored in step with the servers, channels, threads and roles that there are.
+
+Nothing is deleted: subscriptions are suspended with a reason, and come back by themselves.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable
+from typing import Any, Final
+
+import discord
+import structlog
+from discord.ext import commands
+
+from bot.errors import StorageError
+from bot.model import Clock, Destination, Platform
+from bot.platforms.discord.access import NEEDED
+from bot.platforms.discord.rights import missing, to_post
+from storage.store import Storage
+
+KICKED: Final = "the bot was removed from the server; invite it again"
+NOT_LISTED: Final = "the bot is in this server no more; invite it again"
+CHANNEL_GONE: Final = "the channel was deleted"
+THREAD_GONE: Final = "the thread was deleted"
+
+CONFIRMED_AFTER: Final = dt.timedelta(hours=24)
+"""How long a server must be missing from Discord's list until that is believed."""
+
+EVERY: Final = 3600.0
+"""Seconds between two looks at that list."""
+
+Bot = commands.Bot | commands.AutoShardedBot
+
+log = structlog.get_logger()
+
+
+class Guilds:
+    """Acts on what Discord tells of servers."""
+
+    def __init__(
+        self, client: Bot, storage: Storage, clock: Clock, wake: Callable[[], None]
+    ) -> None:
+        self._client = client
+        self._storage = storage
+        self._clock = clock
+        self._wake = wake
+        for heard in (
+            self.on_guild_join,
+            self.on_guild_available,
+            self.on_guild_remove,
+            self.on_guild_channel_delete,
+            self.on_guild_channel_update,
+            self.on_raw_thread_delete,
+            self.on_guild_role_update,
+            self.on_guild_role_delete,
+            self.on_member_update,
+        ):
+            client.add_listener(heard)
+
+    async def keep_reconciled(self) -> None:
+        """Compare what is stored with Discord's list, now and every hour, until cancelled."""
+        await self._client.wait_until_ready()
+        while True:
+            try:
+                await self._reconcile()
+            except StorageError as error:
+                log.error("discord.not_reconciled", problem=str(error), retry_in=EVERY)
+            await asyncio.sleep(EVERY)
+
+    async def _reconcile(self) -> None:
+        """Nothing tells of servers that the bot was removed from while it was away."""
+        present = {guild.id for guild in self._client.guilds}
+        lost = await self._storage.destinations.missing_homes(
+            Platform.DISCORD, present, NOT_LISTED, self._clock(), CONFIRMED_AFTER
+        )
+        if lost:
+            log.info("discord.servers_gone", destinations=lost)
+        for guild in list(self._client.guilds):
+            if not guild.unavailable:
+                await self._look_again(guild)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """The bot was invited, perhaps again."""
+        if await self._storage.destinations.resume_home(Platform.DISCORD, guild.id, self._clock()):
+            self._wake()
+
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        """A server is there, at the start or after an outage."""
+        await self._look_again(guild)
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """The bot was removed; an outage is not told this way."""
+        await self._storage.destinations.suspend_home(
+            Platform.DISCORD, guild.id, KICKED, self._clock()
+        )
+
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        """A channel is gone, with its threads."""
+        await self._storage.destinations.suspend_chat(
+            Platform.DISCORD, channel.id, CHANNEL_GONE, self._clock()
+        )
+
+    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
+        """A thread is gone; the post of a show in a forum is made anew when there is news."""
+        forum = Destination(Platform.DISCORD, payload.parent_id, None, payload.guild_id)
+        await self._storage.posts.drop(forum, payload.thread_id)
+        await self._storage.destinations.suspend_thread(
+            Platform.DISCORD, payload.parent_id, payload.thread_id, THREAD_GONE, self._clock()
+        )
+
+    async def on_guild_role_delete(self, role: discord.Role) -> None:
+        """A role is gone: its subscriptions stay, and ping nobody."""
+        await self._storage.subscriptions.drop_role(Platform.DISCORD, role.id)
+
+    async def on_guild_channel_update(
+        self, _before: discord.abc.GuildChannel, after: discord.abc.GuildChannel
+    ) -> None:
+        """Perhaps the bot may post again."""
+        await self._look_again(after.guild)
+
+    async def on_guild_role_update(self, _before: discord.Role, after: discord.Role) -> None:
+        """Perhaps the bot may post again."""
+        await self._look_again(after.guild)
+
+    async def on_member_update(self, _before: discord.Member, after: discord.Member) -> None:
+        """Perhaps the bot may post again."""
+        await self._look_again(after.guild)
+
+    async def _look_again(self, guild: discord.Guild) -> None:
+        """Resume what can be reached again in a server."""
+        destinations = self._storage.destinations
+        resumed = False
+        for one in await destinations.suspended_in(Platform.DISCORD, guild.id):
+            if may_post(guild, one):
+                resumed |= await destinations.resume(one, self._clock())
+        if resumed:
+            self._wake()
+
+
+def may_post(guild: discord.Guild, destination: Destination) -> bool:
+    """Whether the bot may write there, as far as is known. A thread may be known by its channel."""
+    thread: Any = destination.thread_id and guild.get_thread(destination.thread_id)
+    channel = thread or guild.get_channel(destination.chat_id)
+    if channel is None or guild.me is None:
+        return False
+    kind = discord.ChannelType.public_thread if destination.thread_id else channel.type
+    return not missing(channel.permissions_for(guild.me), to_post(kind, NEEDED))

@@ -1,0 +1,43 @@
+"""What only Discord has to say: about channels, roles and rights."""
+
+from typing import Final
+
+NOT_A_MEMBER: Final = (
+    "I am not in this server, so I could not post here. Somebody who manages it can invite me; in "
+    "a direct chat with me you can subscribe for yourself."
+)
+ONLY_IN_A_SERVER: Final = "Channels and roles can be chosen in a server; here I answer you alone."
+OTHER_SERVER: Final = "#{channel} is not a channel of this server. Choose one of this server."
+NOT_TEXT: Final = (
+    "Nobody can read messages in #{channel}. Choose a text channel, a thread or a forum."
+)
+YOU_LACK: Final = (
+    "You lack {rights} in #{channel}, so you cannot decide what it gets. Ask somebody who may post "
+    "there."
+)
+I_LACK: Final = (
+    "I lack {rights} in #{channel}. Open Edit Channel → Permissions, add my role and allow it; "
+    "then send the command again."
+)
+NOT_VISIBLE: Final = "You cannot see #{channel}, so I do not tell what it follows."
+NOT_ANNOUNCING: Final = (
+    "Only an announcement channel can publish, and #{channel} is none. Leave “publish” out, or "
+    "choose an announcement channel."
+)
+EVERYONE: Final = "I do not ping everyone. Choose a role that people can take for themselves."
+SILENT_ROLE: Final = (
+    "I may not mention @{role}. Open Server Settings → Roles → {role} and switch on “Allow anyone "
+    "to @mention this role”, then send the command again."
+)
+RIGHTS_UNKNOWN: Final = (
+    "Discord does not tell me whether this command is for you. Try again in a moment."
+)
+MANAGERS: Final = (
+    "Only those with the permission Manage Server can do that. Who owns the server can let others: "
+    "Server Settings → Integrations."
+)
+FOR_CHANNEL: Final = "(This is about #{channel}.)"
+MOVED_HERE: Final = (
+    "(This was meant for a thread that takes no messages any more. Somebody who manages the server "
+    "can subscribe elsewhere: /subscribe)"
+)
