@@ -12,7 +12,7 @@ import discord
 import structlog
 
 from bot.commands.core import Core
-from bot.errors import CliffhangerError, PlatformStopped
+from bot.errors import CliffhangerError, NotSent, PlatformStopped
 from bot.model import Clock, Platform
 from bot.platforms.discord.access import Access, invitation
 from bot.platforms.discord.client import AnyClient, aim, aim_gateway, new_client
@@ -170,7 +170,11 @@ def _words(error: Exception | None) -> str:
         return "the connection was lost"
     if isinstance(error, CliffhangerError):
         return str(error)
-    return str(classify(error))
+    judged = classify(error)
+    if isinstance(judged, PlatformStopped | NotSent):
+        return str(judged)
+    # Among them what the library fails with when its first connection is refused.
+    return f"the connection to Discord broke ({type(error).__name__})"
 
 
 def _quiet() -> None:
