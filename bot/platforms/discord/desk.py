@@ -14,14 +14,22 @@ import structlog
 from bot.commands import COMMANDS
 from bot.commands.core import Core
 from bot.commands.line import reply, respond
-from bot.commands.parse import Call, read_kinds
+from bot.commands.parse import Call, parse, read_kinds
 from bot.errors import StorageError, UserError
 from bot.message import Message, answers
 from bot.message import line as words
 from bot.model import Caller, Platform
 from bot.platforms import wording as shared
 from bot.platforms.discord import wording
-from bot.platforms.discord.places import Chosen, Interaction, Place, here, is_member, placed
+from bot.platforms.discord.places import (
+    Chosen,
+    Interaction,
+    Place,
+    here,
+    is_member,
+    name_of,
+    placed,
+)
 from bot.platforms.discord.replies import Reply, Said
 from bot.platforms.discord.rights import Rights, check_subscription
 from bot.platforms.limits import Limits
@@ -131,7 +139,8 @@ class Desk:
         """Answer once what this person asked before is answered: its buttons are known then."""
         place = here(interaction)
         user_id = interaction.user.id
-        match self._limits.ask(user_id, place.destination.chat_id):
+        # Answers use up nothing of a channel's, and silence is shown as a failure to who asked.
+        match self._limits.ask(user_id, None):
             case Verdict.IGNORE:
                 return
             case Verdict.TELL:
@@ -179,9 +188,8 @@ class Desk:
             return Said(answers.mistake(str(error)), here(interaction).destination)
         as_caller = partial(self._caller, interaction, place, call, role)
         said = await respond(self._core, call, as_caller)
-        if place.chosen and not said.private:
-            about = words(wording.FOR_CHANNEL.format(channel=place.name))
-            said = replace(said, lines=(*said.lines, about))
+        if place.chosen:
+            said = _about(said, place.name)
         await self._reached(place)
         return Said(said, place.destination)
 
@@ -199,16 +207,18 @@ class Desk:
             raise UserError(wording.NOT_A_MEMBER)
         if place.chosen and not place.theirs.view_channel:
             raise UserError(wording.NOT_VISIBLE.format(channel=place.name))
-        manages = await self._manages(interaction, place, matters=matters)
+        manages = await self._manages(interaction, place, call, matters=matters)
         if call.name == "subscribe":
             check_subscription(place, role, call.arguments.get("publish"))
         return Caller(place.destination, interaction.user.id, manages, wishes=member)
 
-    async def _manages(self, interaction: Interaction, place: Place, *, matters: bool) -> bool:
+    async def _manages(
+        self, interaction: Interaction, place: Place, call: Call, *, matters: bool
+    ) -> bool:
         """Whether this person manages the place, where it matters; if not, `UserError` says so."""
         if not matters or place.private:
             return matters
-        if not await self._rights.manages(interaction):
+        if not await self._rights.manages(interaction, call.name):
             raise UserError(wording.MANAGERS)
         return True
 
@@ -223,13 +233,18 @@ class Desk:
         said = await reply(self._core, order.line, as_caller)
         if said.document:  # it stands beside the message, whose buttons go on to work
             await self._orders.keep(order)
+        there, asked = order.about, place.destination
+        if (there.chat_id, there.thread_id) != (asked.chat_id, asked.thread_id):
+            said = _about(said, name_of(interaction, there))
         return Said(said, order.about, in_place=order.keyboard is not None)
 
     def _presser(
         self, interaction: Interaction, place: Place, order: Order
     ) -> Callable[[bool], Awaitable[Caller]]:
+        call = parse(order.line)
+
         async def caller(matters: bool) -> Caller:
-            manages = await self._manages(interaction, place, matters=matters)
+            manages = await self._manages(interaction, place, call, matters=matters)
             return Caller(order.about, interaction.user.id, manages)
 
         return caller
@@ -245,3 +260,10 @@ class Desk:
                 self._core.wake()
         except StorageError as error:
             log.error("discord.not_resumed", problem=str(error))
+
+
+def _about(said: Message, channel: str) -> Message:
+    """The same, saying which channel it is about; a mistake is about none."""
+    if said.private:
+        return said
+    return replace(said, lines=(*said.lines, words(wording.FOR_CHANNEL.format(channel=channel))))

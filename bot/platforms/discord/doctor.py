@@ -69,8 +69,11 @@ class _Questions:
         guild = self._access.dev_guild
         scope = f"/guilds/{guild}" if guild else ""
         known: list[Json] = await self._ask(f"/applications/{application_id}{scope}/commands")
-        offered = {one["name"]: one["description"] for one in known if one.get("type", 1) == 1}
-        wanted = {one.name: one.help for one in COMMANDS.values()}
+        offered = {one["name"]: _told(one) for one in known if one.get("type", 1) == 1}
+        wanted = {
+            one.name: [one.help, *((it.name, it.help) for it in one.parameters)]
+            for one in COMMANDS.values()
+        }
         if offered == wanted:
             return Finding(Verdict.OK, f"Discord offers the {len(wanted)} commands")
         return Finding(
@@ -108,6 +111,12 @@ class _Questions:
                     f"Discord at {self._access.api_url} answers {answer.status}: try later"
                 )
             return json.loads(await answer.read())
+
+
+def _told(command: Json) -> list[Any]:
+    """What Discord tells people of a command."""
+    options = command.get("options", ())
+    return [command["description"], *((one["name"], one["description"]) for one in options)]
 
 
 def _name(application: Json) -> str:

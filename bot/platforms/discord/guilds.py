@@ -45,6 +45,7 @@ class Guilds:
         self._clock = clock
         self._wake = wake
         for heard in (
+            self.on_ready,
             self.on_guild_join,
             self.on_guild_available,
             self.on_guild_remove,
@@ -58,14 +59,18 @@ class Guilds:
             client.add_listener(heard)
 
     async def keep_reconciled(self) -> None:
-        """Compare what is stored with Discord's list, now and every hour, until cancelled."""
-        await self._client.wait_until_ready()
+        """Compare what is stored with Discord's list every hour, until cancelled."""
         while True:
-            try:
-                await self._reconcile()
-            except StorageError as error:
-                log.error("discord.not_reconciled", problem=str(error), retry_in=EVERY)
             await asyncio.sleep(EVERY)
+            if self._client.is_ready():
+                await self.on_ready()
+
+    async def on_ready(self) -> None:
+        """A session has begun: Discord has told all servers that the bot is in."""
+        try:
+            await self._reconcile()
+        except StorageError as error:
+            log.error("discord.not_reconciled", problem=str(error), retry_in=EVERY)
 
     async def _reconcile(self) -> None:
         """Nothing tells of servers that the bot was removed from while it was away."""

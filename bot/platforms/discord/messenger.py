@@ -104,7 +104,7 @@ class DiscordMessenger:
         if not client.is_ready() and (guild is None or guild.unavailable):
             raise MustWait("Discord has not told of the server yet.", _STARTING)
         if guild is None:
-            raise DestinationLost(f"{NOT_LISTED}.", NO_RIGHT)
+            raise DestinationLost(NOT_LISTED, NO_RIGHT)  # one doubt with `Guilds`, by its words
         if guild.unavailable:
             raise MustWait(_TROUBLE, _OUTAGE)
 

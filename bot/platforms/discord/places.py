@@ -72,7 +72,8 @@ def placed(interaction: Interaction, channel: Chosen | None) -> Place:
         return here(interaction)
     if interaction.guild_id is None:
         raise UserError(wording.ONLY_IN_A_SERVER)
-    if channel.guild_id != interaction.guild_id:
+    home = _told(interaction, channel).get("guild_id")
+    if home is not None and int(home) != interaction.guild_id:
         raise UserError(wording.OTHER_SERVER.format(channel=channel.name))
     parent = channel.parent_id if isinstance(channel, AppCommandThread) else None
     return Place(
@@ -92,10 +93,16 @@ def _destination(channel_id: int, parent_id: int | None, guild_id: int | None) -
     return Destination(Platform.DISCORD, parent_id, channel_id, guild_id)
 
 
+def _told(interaction: Interaction, channel: Chosen) -> dict[str, Any]:
+    """What Discord tells of a channel that was named; the library says that all are from here."""
+    data: Any = interaction.data or {}
+    told: dict[str, Any] = data.get("resolved", {}).get("channels", {}).get(str(channel.id), {})
+    return told
+
+
 def _mine(interaction: Interaction, channel: Chosen) -> discord.Permissions | None:
     """What the bot may do in a channel that was named: told by Discord, or else worked out."""
-    data: Any = interaction.data or {}
-    told = data.get("resolved", {}).get("channels", {}).get(str(channel.id), {})
+    told = _told(interaction, channel)
     if "app_permissions" in told:
         return discord.Permissions(int(told["app_permissions"]))
     guild = interaction.guild
@@ -103,6 +110,13 @@ def _mine(interaction: Interaction, channel: Chosen) -> discord.Permissions | No
     if guild is None or known is None or guild.me is None:
         return None
     return known.permissions_for(guild.me)
+
+
+def name_of(interaction: Interaction, destination: Destination) -> str:
+    """The name of a channel or thread of the server where this was asked."""
+    number = destination.thread_id or destination.chat_id
+    known = interaction.guild and interaction.guild.get_channel_or_thread(number)
+    return known.name if known else "another channel"
 
 
 def is_member(interaction: Interaction) -> bool:

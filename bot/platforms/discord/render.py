@@ -66,6 +66,11 @@ def alert(messages: Sequence[Message], roles: Sequence[int] = ()) -> Alert:
     The titles are the content: they are what a push shows. The rest stands in embeds, but beside a
     video: an embed would keep the player away. At most `MOST_ROLES` are called.
     """
+    return _alert(tuple(messages), tuple(roles))
+
+
+@lru_cache(_KEPT)  # the same goes to many channels
+def _alert(messages: tuple[Message, ...], roles: tuple[int, ...]) -> Alert:
     videos = [video for message in messages if (video := _video(message))]
     told = [_head(message) for message in messages]
     if videos:
@@ -78,6 +83,11 @@ def alert(messages: Sequence[Message], roles: Sequence[int] = ()) -> Alert:
 
 def fitting(messages: Sequence[Message]) -> int:
     """How many of the first messages `alert` puts into one whole; at least one."""
+    return _fitting(tuple(messages))
+
+
+@lru_cache(_KEPT)
+def _fitting(messages: tuple[Message, ...]) -> int:
     if not messages or _video(messages[0]):
         return min(len(messages), 1)
     content, embedded = -1, 0

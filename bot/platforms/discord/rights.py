@@ -102,25 +102,29 @@ class Rights:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
+        self._ids: dict[str, int] = {}
         self._known: OrderedDict[tuple[int, int], tuple[float, list[dict[str, Any]]]] = (
             OrderedDict()
         )
 
-    async def manages(self, interaction: Interaction) -> bool:
-        """Whether who asks may change what the server's channels get.
+    async def manages(self, interaction: Interaction, command: str) -> bool:
+        """Whether who asks may use a command that changes what the server's channels get.
 
-        Raises `UserError` if nobody knows.
+        Raises `UserError` if nobody knows. A button does not tell the id that exceptions are made
+        for: until the command was used once, only managers may press.
         """
+        if interaction.type is discord.InteractionType.application_command:
+            data: Any = interaction.data
+            self._ids[command] = int(data["id"])
         if interaction.permissions.manage_guild or interaction.permissions.administrator:
             return True
-        if interaction.type is not discord.InteractionType.application_command:
+        if command not in self._ids:
             return False
-        return excepted(await self._exceptions(interaction), interaction)
+        return excepted(await self._exceptions(interaction, self._ids[command]), interaction)
 
-    async def _exceptions(self, interaction: Interaction) -> list[dict[str, Any]]:
+    async def _exceptions(self, interaction: Interaction, command_id: int) -> list[dict[str, Any]]:
         """The exceptions that this server makes for the command."""
-        data: Any = interaction.data
-        guild_id, command_id = interaction.guild_id or 0, int(data["id"])
+        guild_id = interaction.guild_id or 0
         at, known = self._known.get((guild_id, command_id), (float("-inf"), []))
         if self._now() < at + KEPT:
             return known

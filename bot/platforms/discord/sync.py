@@ -33,7 +33,8 @@ async def offer_commands(client: Bot, notes: Notes, dev_guild: int | None) -> No
         except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
             wait = _RETRY[min(tries, len(_RETRY) - 1)]
             tries += 1
-            log.error("discord.commands_not_offered", problem=_words(error), retry_in=wait)
+            problem = _words(error, dev_guild)
+            log.error("discord.commands_not_offered", problem=problem, retry_in=wait)
             await asyncio.sleep(wait)
         else:
             await notes.put(_NOTE, wanted)
@@ -47,7 +48,12 @@ def digest(client: Bot, guild: discord.Object | None) -> str:
     return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()
 
 
-def _words(error: Exception) -> str:
+def _words(error: Exception, dev_guild: int | None) -> str:
+    if isinstance(error, discord.Forbidden) and dev_guild:
+        return (
+            f"the bot is not in the server DISCORD_DEV_GUILD={dev_guild}, or was invited without "
+            "the scope applications.commands: `cliffhanger doctor` tells the link that invites it"
+        )
     if isinstance(error, discord.app_commands.CommandSyncFailure):
         return f"Discord refuses a command: {error}"
     if isinstance(error, discord.HTTPException):

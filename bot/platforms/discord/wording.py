@@ -3,8 +3,8 @@
 from typing import Final
 
 NOT_A_MEMBER: Final = (
-    "I am not in this server, so I could not post here. Somebody who manages it can invite me; in "
-    "a direct chat with me you can subscribe for yourself."
+    "I am no member here, so I could not post here. Somebody who manages a server can invite me; "
+    "in a direct chat with me you can subscribe for yourself."
 )
 ONLY_IN_A_SERVER: Final = "Channels and roles can be chosen in a server; here I answer you alone."
 OTHER_SERVER: Final = "#{channel} is not a channel of this server. Choose one of this server."

@@ -1,0 +1,304 @@
+"""The bot on the fake Discord, in this process, where minutes and hours are a matter of a clock."""
+
+import asyncio
+import time
+from asyncio import to_thread
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from bot.app import Engine
+from bot.errors import AskAgain, DestinationLost, MustWait, PlatformStopped
+from bot.message import Message
+from bot.model import Destination, Platform, Seq, ShowId, Subscription
+from bot.outbox.messenger import Notice
+from bot.platforms.discord import wire as wire_module
+from bot.platforms.discord.access import Access
+from bot.platforms.discord.errors import Banned, DirectStopped
+from bot.platforms.discord.refusals import MOST
+from bot.platforms.discord.service import Discord
+from bot.platforms.discord.watchdog import SILENT, Watchdog
+from cogs import EXTENSIONS
+from storage.store import Storage, open_storage
+from storage.trust import trust
+from tests.build import NOW, TODAY, a_show
+from tests.fakes.clock import FakeClock
+from tests.fakes.discord import CROSSPOST, SEND, Channel, FakeDiscord
+
+SHOW = a_show("dark")
+RIGHTS = ("view_channel", "send_messages", "send_messages_in_threads", "embed_links")
+PATIENCE = 10.0
+
+
+class Steady:
+    """A steady clock that the test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Bot:
+    """The service, served in the background."""
+
+    def __init__(self, discord: FakeDiscord, storage: Storage) -> None:
+        self.discord = discord
+        self.storage = storage
+        self.steady = Steady()
+        self.guild = discord.guild("Fans", *RIGHTS)
+        access = Access(discord.token, discord.url)
+        self.service = Discord(access, EXTENSIONS, storage, FakeClock(NOW))
+        self.service.messenger._now = self.steady
+        self.messenger = self.service.messenger
+
+    async def serve(self) -> None:
+        engine = Engine(self.storage, {Platform.DISCORD: self.messenger}, FakeClock(NOW))
+        async with self.service.connected():
+            await self.service.serve(engine.core, lambda _: None)
+
+    @property
+    def client(self) -> Any:
+        return self.service._wire.connected()
+
+    async def send(
+        self, where: Channel, *numbers: int, home: bool = True, **more: Any
+    ) -> str | None:
+        here = Destination(Platform.DISCORD, where.id, None, self.guild.id if home else None)
+        return await self.messenger.send(here, [notice(one, **more) for one in numbers or (1,)])
+
+
+def notice(number: int = 1, **more: Any) -> Notice:
+    message = Message(f"RENEWED · Dark, season {number}", (("Netflix has ordered it.",),))
+    return Notice(Seq(number), message, ShowId("dark"), **more)
+
+
+@pytest.fixture
+def discord(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDiscord]:
+    monkeypatch.setattr(Route, "BASE", Route.BASE)
+    monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", DiscordWebSocket.DEFAULT_GATEWAY)
+    with FakeDiscord() as fake:
+        yield fake
+
+
+@pytest.fixture
+async def bot(discord: FakeDiscord, tmp_path: Path) -> AsyncIterator[Bot]:
+    async with open_storage(f"sqlite:///{tmp_path}/cliffhanger.db", trust()) as storage:
+        await storage.publishing.load([(1, SHOW)], TODAY)
+        bot = Bot(discord, storage)
+        serving = asyncio.create_task(bot.serve())
+        try:
+            await to_thread(discord.wait_until_registered, "subscribe")
+            await asyncio.wait_for(bot.client.wait_until_ready(), PATIENCE)
+            yield bot
+        finally:
+            serving.cancel()
+            await asyncio.wait([serving])
+
+
+@pytest.fixture
+def news(bot: Bot) -> Channel:
+    return bot.guild.text("news")
+
+
+async def seen(bot: Bot, channel: Channel) -> None:
+    """The client has been told of a channel."""
+    async with asyncio.timeout(PATIENCE):
+        while bot.client.get_channel(channel.id) is None:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_request_without_an_answer_is_waited_for_no_more_and_not_made_twice(
+    bot: Bot, discord: FakeDiscord, news: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire_module, "PATIENCE", 0.1)
+    with discord.held(SEND, accepted=True) as hold:
+        for _ in range(3):
+            with pytest.raises(AskAgain, match="did not answer"):
+                await bot.send(news)
+        assert hold.waiting == 1
+    monkeypatch.setattr(wire_module, "PATIENCE", PATIENCE)
+    assert await bot.send(news)
+    assert len(discord.sent_to(news)) == 1
+
+
+async def test_the_same_update_has_another_key_in_every_channel(
+    bot: Bot, discord: FakeDiscord, news: Channel
+) -> None:
+    other = bot.guild.text("other")
+    for channel in (news, other, news):
+        await bot.send(channel)
+    assert [len(discord.sent_to(one)) for one in (news, other)] == [1, 1]
+    assert len(discord.repeats) == 1
+
+
+async def test_a_repeat_of_what_was_deleted_since_is_no_loss(
+    bot: Bot, discord: FakeDiscord, news: Channel
+) -> None:
+    await bot.send(news)
+    discord.delete(discord.sent_to(news)[0])
+    assert await bot.send(news) is None
+
+
+async def test_who_is_flagged_for_spam_writes_to_no_person_for_an_hour(
+    bot: Bot, discord: FakeDiscord, news: Channel
+) -> None:
+    alice, bob = (discord.dm(discord.person(name)) for name in ("Alice", "Bob"))
+    discord.fail(SEND, status=403, code=20026, channel=alice)
+    with pytest.raises(DirectStopped):
+        await bot.send(alice, home=False)
+    with pytest.raises(MustWait, match="no person"):
+        await bot.send(bob, home=False)
+    assert await bot.send(news)
+    bot.steady.now = 3601
+    assert await bot.send(bob, home=False)
+
+
+async def test_a_ban_is_waited_for_as_long_as_it_lasts(
+    bot: Bot, discord: FakeDiscord, news: Channel
+) -> None:
+    discord.ban(1200)
+    with pytest.raises(Banned):
+        await bot.send(news)
+    asked = len(discord.requests)
+    bot.steady.now = 1199
+    with pytest.raises(PlatformStopped):
+        await bot.send(news)
+    assert len(discord.requests) == asked
+
+
+async def test_after_500_refusals_nothing_is_sent(
+    bot: Bot, discord: FakeDiscord, news: Channel
+) -> None:
+    discord.fail(SEND, status=403, code=50013, channel=news)
+    discord.fail(SEND, status=403, code=50013, channel=news)
+    with pytest.raises(DestinationLost):
+        await bot.send(news)
+    for _ in range(MOST - 2):
+        bot.service._refusals.answered(403, None)
+    asked = len(discord.requests)
+    with pytest.raises(PlatformStopped, match="refused too many"):
+        await bot.send(news)
+    assert len(discord.requests) == asked
+
+
+async def test_what_discord_says_of_a_server_it_cannot_reach_is_no_loss(
+    bot: Bot, discord: FakeDiscord, news: Channel
+) -> None:
+    await seen(bot, news)
+    with discord.held(SEND, accepted=False) as hold:
+        sending = asyncio.create_task(bot.send(news))
+        await to_thread(discord.wait_until_held, hold)
+        bot.guild.unavailable(missing=True)
+        async with asyncio.timeout(PATIENCE):
+            while not bot.client.get_guild(bot.guild.id).unavailable:
+                await asyncio.sleep(0.01)
+    with pytest.raises(MustWait, match="trouble with the server"):
+        await sending
+    with pytest.raises(MustWait, match="trouble with the server"):
+        await bot.send(news)
+
+
+async def test_a_server_that_is_not_the_bots_is_not_asked(bot: Bot, discord: FakeDiscord) -> None:
+    strange = Destination(Platform.DISCORD, 1, None, 2)
+    with pytest.raises(DestinationLost) as lost:
+        await bot.messenger.send(strange, [notice()])
+    assert lost.value.doubt is not None
+    assert not discord.calls(SEND)
+
+
+class TestForums:
+    @pytest.fixture
+    async def forum(self, bot: Bot) -> Channel:
+        forum = bot.guild.forum("shows")
+        here = Destination(Platform.DISCORD, forum.id, None, bot.guild.id)
+        await bot.storage.subscriptions.put(Subscription(here, ShowId("dark")))
+        await seen(bot, forum)
+        return forum
+
+    async def test_a_post_that_was_begun_and_not_noted_is_found_again(
+        self, bot: Bot, discord: FakeDiscord, forum: Channel
+    ) -> None:
+        await bot.send(forum, 1)
+        here = Destination(Platform.DISCORD, forum.id, None, bot.guild.id)
+        (first,) = discord.history
+        await bot.storage.posts.drop(here, first.thread_id or first.channel_id)
+        await bot.send(forum, 2)
+        assert len({one.channel_id for one in discord.history}) == 1
+
+    async def test_each_show_has_its_own_message(
+        self, bot: Bot, discord: FakeDiscord, forum: Channel, news: Channel
+    ) -> None:
+        await seen(bot, news)
+        dark, elite = notice(1), Notice(Seq(2), notice().message, ShowId("elite"))
+        there = Destination(Platform.DISCORD, forum.id, None, bot.guild.id)
+        here = Destination(Platform.DISCORD, news.id, None, bot.guild.id)
+        assert bot.messenger.fitting(there, [dark, elite]) == 1
+        assert bot.messenger.fitting(there, [dark, notice(3), elite]) == 2
+        assert bot.messenger.fitting(here, [dark, elite]) == 2
+
+    async def test_a_post_has_the_tag_of_its_event(
+        self, bot: Bot, discord: FakeDiscord, forum: Channel
+    ) -> None:
+        forum.add_tag("dated")
+        forum.add_tag("Renewed")
+        async with asyncio.timeout(PATIENCE):
+            while len(bot.client.get_channel(forum.id).available_tags) < 2:
+                await asyncio.sleep(0.01)
+        await bot.send(forum)
+        (request,) = discord.calls("POST /channels/{channel}/threads")
+        assert len(request.body["applied_tags"]) == 1
+
+
+async def test_what_cannot_be_published_was_sent_all_the_same(
+    bot: Bot, discord: FakeDiscord
+) -> None:
+    news = bot.guild.announcement("news")
+    discord.fail(CROSSPOST, status=403, code=50013)
+    assert await bot.send(news, 1, publish=True)
+    await to_thread(discord.wait_for_request, CROSSPOST)
+    assert await bot.send(news, 2, publish=True)
+    await to_thread(discord.wait_until, lambda: discord.sent_to(news)[1].crossposted)
+    assert not discord.sent_to(news)[0].crossposted
+
+
+class TestWatchdog:
+    async def test_a_connection_that_says_nothing_is_made_anew(
+        self, bot: Bot, discord: FakeDiscord
+    ) -> None:
+        late = time.perf_counter() + SILENT + 1
+        await Watchdog(bot.client, lambda: late).look()
+        await to_thread(discord.wait_until_resumed)
+
+    async def test_without_any_connection_all_begins_anew(
+        self, bot: Bot, discord: FakeDiscord
+    ) -> None:
+        now = time.perf_counter()
+        watchdog = Watchdog(bot.client, lambda: now)
+        before = bot.client
+        before.ws._keep_alive = None
+        await bot.storage.notes.put("discord.starts", "[]")  # else it waits some seconds
+        now += SILENT - 1
+        await watchdog.look()
+        assert not before.is_closed()
+        now += 2
+        await watchdog.look()
+        assert before.is_closed()
+        await to_thread(discord.wait_until_identified, 2)
+
+    async def test_requests_that_wait_for_nothing_any_more_go_on(
+        self, bot: Bot, news: Channel
+    ) -> None:
+        now = time.perf_counter()
+        watchdog = Watchdog(bot.client, lambda: now)
+        bot.client.http._global_over.clear()
+        sending = asyncio.create_task(bot.send(news))
+        await watchdog.look()
+        now += SILENT + 1
+        bot.client.ws._keep_alive._last_recv = now
+        await watchdog.look()
+        assert await asyncio.wait_for(sending, PATIENCE)
