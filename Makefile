@@ -30,10 +30,11 @@ format: $(DEV)
 bench: $(DEV)
 	$(BIN)/python -m tests.bench $(if $(TITLES),--titles $(TITLES))
 
-# The pictures in the README, recorded from the real terminal and from a chat on the fake Telegram.
+# The pictures in the README, recorded from the real terminal and from chats on the fakes.
 picture: $(DEV)
 	$(BIN)/python -m tests.picture docs/demo.svg
 	$(BIN)/python -m tests.telegram_picture docs/telegram.svg
+	$(BIN)/python -m tests.discord_picture docs/discord.svg
 
 # The locks hold for every Python >= 3.11 and every system, name no index, and agree: what is tested
 # is what runs.

@@ -5,40 +5,36 @@ Only the clock is not real: it stands on two days, so that the picture does not 
 """
 
 import asyncio
-import re
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
-from itertools import groupby, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
-from xml.sax.saxutils import escape
 
 from bot.app import Engine
-from bot.commands.curate import Draft, draft_update
 from bot.commands.files import load_starter
 from bot.message.dates import day
-from bot.model import Platform, UpdateKind
+from bot.model import Platform
 from bot.platforms.telegram.service import Access, Telegram
 from storage.store import open_storage
 from storage.trust import trust
 from tests.build import NOW
+from tests.drawing import FONT, LINE, WIDTH, Word, box, framed, lines, tell_news, width, wrapped
 from tests.fakes.clock import FakeClock
 from tests.fakes.telegram import FakeTelegram, Said, Sent
 from tests.fakes.telegram.markup import part
 
 Json = dict[str, Any]
-Word = tuple[str, str]  # with the kinds of its marks
 
-_NEWS: Final = "https://www.netflix.com/tudum/articles/all-of-us-are-dead-season-2"
-_WIDTH, _BUBBLE, _EDGE, _PAD, _GAP, _ROW, _LINE, _BUTTON = 640, 568, 16, 12, 16, 4, 20, 34
-_STYLE: Final = """<style>
-text { fill: #1c2733; font: 14.5px system-ui, "Segoe UI", Roboto, Helvetica, Arial, sans-serif }
-.bold { font-weight: 600 } .text_link, .bot_command { fill: #1769c5 }
-.label { font-size: 13px; text-anchor: middle } .pill, .button { fill: #ccd9e4 }
-.back { fill: #e3eaf0; stroke: #c3ced8 } .theirs { fill: #fff } .ours { fill: #d5ecd4 }
-.pressed { fill: #fff; stroke: #1769c5; stroke-width: 2 }</style>"""
+_BUBBLE, _EDGE, _PAD, _GAP, _ROW, _BUTTON = 568, 16, 12, 16, 4, 34
+_STYLE: Final = f"""\
+text {{ fill: #1c2733; {FONT} }}
+.bold {{ font-weight: 600 }} .text_link, .bot_command {{ fill: #1769c5 }}
+.label {{ font-size: 13px; text-anchor: middle }} .pill, .button {{ fill: #ccd9e4 }}
+.back {{ fill: #e3eaf0; stroke: #c3ced8 }} .theirs {{ fill: #fff }} .ours {{ fill: #d5ecd4 }}
+.pressed {{ fill: #fff; stroke: #1769c5; stroke-width: 2 }}"""
 
 
 async def talk() -> list[Json]:
@@ -53,12 +49,7 @@ async def talk() -> list[Json]:
         asked = server.say(fan, "/subscribe all of us are ded")
         answer = await asyncio.to_thread(server.wait_for, fan)
         said = [{"day": day(clock().date())}, shown(asked), shown(answer)]
-        clock.pass_by(days=12)
-        show = await engine.core.exact_show("All of Us Are Dead")
-        draft = Draft(UpdateKind.DATED, 2, date="2027-03", speaker="Netflix", source=_NEWS)
-        update = draft_update(show, draft, trust(), clock())
-        await engine.core.storage.publishing.publish(update, clock().date())
-        await engine.finish()
+        await tell_news(engine, clock)
         alert = await asyncio.to_thread(server.wait_for, fan, "DATED")
         server.press(fan, alert, "Details")
         details = await asyncio.to_thread(server.wait_for, fan, "dated roughly")
@@ -81,69 +72,41 @@ async def _serving(clock: FakeClock) -> AsyncIterator[tuple[FakeTelegram, Engine
 
 def draw() -> str:
     """The picture as SVG."""
-    drawn, top = [_STYLE], _GAP
+    drawn, top = list[str](), _GAP
     for one in asyncio.run(talk()):
         shapes, high = _shapes(one, top)
         drawn, top = drawn + shapes, top + high + _GAP
-    drawn.insert(1, _box("back", 0.5, 0.5, _WIDTH - 1, top - 1))
-    size = f'width="{_WIDTH}" height="{top}" viewBox="0 0 {_WIDTH} {top}" xml:space="preserve"'
-    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" {size}>', *drawn, "</svg>\n"])
+    return framed(_STYLE, drawn, top)
 
 
 def _shapes(message: Json, top: int) -> tuple[list[str], int]:
     """A day, or a bubble with the buttons below it; and how high it is."""
     if "day" in message:
-        return [_box("pill", _WIDTH / 2 - 78, top, 156, 24, message["day"])], 24
-    lines = list(_lines(message["text"], message.get("entities", ())))
+        return [box("pill", WIDTH / 2 - 78, top, 156, 24, message["day"])], 24
+    runs = _runs(message["text"], message.get("entities", ()))
+    said = list(wrapped(runs, _BUBBLE - 2 * _PAD))
     by_bot = message["from"]["is_bot"]
-    wide = _BUBBLE if by_bot else 2 * _PAD + max(map(_width, lines))
-    left = _EDGE if by_bot else _WIDTH - _EDGE - wide
-    high = len(lines) * _LINE + 2 * _PAD - 4
-    drawn = [_box("theirs" if by_bot else "ours", left, top, wide, high)]
-    for number, line in enumerate(lines):
-        runs = [(kind, "".join(w for w, _ in run)) for kind, run in groupby(line, lambda w: w[1])]
-        spans = "".join(f'<tspan class="{kind}">{escape(run)}</tspan>' for kind, run in runs)
-        drawn.append(_text("line", left + _PAD, top + _PAD + 13 + number * _LINE, spans))
+    wide = _BUBBLE if by_bot else 2 * _PAD + max(map(width, said))
+    left = _EDGE if by_bot else WIDTH - _EDGE - wide
+    high = len(said) * LINE + 2 * _PAD - 4
+    drawn = [box("theirs" if by_bot else "ours", left, top, wide, high)]
+    drawn += lines(said, left + _PAD, top + _PAD)
     for row in message.get("reply_markup", {}).get("inline_keyboard", ()):
         each = (wide - _ROW * (len(row) - 1)) / len(row)
         for place, label in enumerate(button["text"] for button in row):
             kind = "button pressed" if label == message.get("pressed") else "button"
             x = left + place * (each + _ROW)
-            drawn.append(_box(kind, x, top + high + _ROW, each, _BUTTON, label))
+            drawn.append(box(kind, x, top + high + _ROW, each, _BUTTON, label))
         high += _ROW + _BUTTON
     return drawn, high
 
 
-def _lines(text: str, entities: Iterable[Json]) -> Iterator[list[Word]]:
-    """The text in lines that fit into a bubble."""
+def _runs(text: str, entities: Iterable[Json]) -> Iterator[Word]:
+    """The text in runs with the kinds of their marks."""
     ends = {one["offset"] + length for one in entities for length in (0, one["length"])}
-    line: list[Word] = []
     for start, stop in pairwise(sorted({0, len(text.encode("utf-16-le")) // 2} | ends)):
         marks = [e["type"] for e in entities if 0 <= start - e["offset"] < e["length"]]
-        run = part(text, {"offset": start, "length": stop - start})
-        for word in re.findall(r"\n|\S+ *| +", run):
-            more = [*line, (word, " ".join(marks))]
-            if word == "\n" or _width(more) > _BUBBLE - 2 * _PAD:
-                yield line
-                more = [] if word == "\n" else more[-1:]
-            line = more
-    yield line
-
-
-def _width(line: Iterable[Word]) -> float:
-    """About how wide a line is, in a font that is rather wide."""
-    text = "".join(word for word, _ in line)
-    return sum(5 if c in " .,:;·ijlftr/()I'" else 13 if c in "mwMW" else 9 for c in text)
-
-
-def _box(kind: str, x: float, y: float, wide: float, high: float, label: str = "") -> str:
-    size = f'width="{wide:g}" height="{high:g}" rx="{min(high / 2, 12):g}"'
-    words = _text("label", x + wide / 2, y + high / 2 + 4.5, escape(label)) if label else ""
-    return f'<rect class="{kind}" x="{x:g}" y="{y:g}" {size}/>{words}'
-
-
-def _text(kind: str, x: float, y: float, content: str) -> str:
-    return f'<text class="{kind}" x="{x:g}" y="{y:g}">{content}</text>'
+        yield part(text, {"offset": start, "length": stop - start}), " ".join(marks)
 
 
 if __name__ == "__main__":

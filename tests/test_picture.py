@@ -11,7 +11,8 @@ from tests.build import ROOT
 
 # Each is drawn by a program of its own, as a bot leaves its marks on the process it runs in.
 @pytest.mark.parametrize(
-    ("name", "program"), [("demo", "picture"), ("telegram", "telegram_picture")]
+    ("name", "program"),
+    [("demo", "picture"), ("telegram", "telegram_picture"), ("discord", "discord_picture")],
 )
 def test_the_picture_is_up_to_date(name: str, program: str, tmp_path: Path) -> None:
     drawn = tmp_path / "drawn.svg"
