@@ -27,9 +27,16 @@ async def _begin() -> None:
     raise AssertionError("nothing connects here")
 
 
+class _Desk:
+    """Nothing is asked here."""
+
+    async def misread(self, interaction: object, error: object) -> None:
+        raise AssertionError("nobody writes here")
+
+
 @pytest.fixture
 async def client() -> Any:
-    desk: Any = None  # nothing is asked here
+    desk: Any = _Desk()
     made = new_client(DiscordAccess("token"), desk, EXTENSIONS, Refusals(), _begin)
     async with made:
         await made.setup_hook()

@@ -1,5 +1,6 @@
-"""Fixtures of the tests that run the bot against a Telegram on the loopback."""
+"""Fixtures of the tests that run the bot against a Telegram or a Discord on the loopback."""
 
+from tests.e2e.discord import discord, discord_home
 from tests.e2e.telegram import home, telegram
 
-__all__ = ["home", "telegram"]
+__all__ = ["discord", "discord_home", "home", "telegram"]

@@ -49,6 +49,7 @@ class _Ours:
     async def setup_hook(self) -> None:
         """Load the commands, and listen to the buttons of every message ever sent."""
         assert isinstance(self, commands.Bot | commands.AutoShardedBot)  # noqa: S101
+        self.tree.error(self.desk.misread)
         self.add_dynamic_items(Button)
         for extension in self._wanted:
             await self.load_extension(extension)

@@ -10,6 +10,12 @@ from weakref import WeakValueDictionary
 
 import discord
 import structlog
+from discord.app_commands import (
+    AppCommandError,
+    CommandNotFound,
+    CommandSignatureMismatch,
+    TransformerError,
+)
 
 from bot.commands import COMMANDS
 from bot.commands.core import Core
@@ -45,6 +51,7 @@ _LONGEST: Final = 100
 """Characters of what is offered. Source: developer documentation, Application Commands."""
 
 _REMEMBERED: Final = 10_000
+_OLDER: Final = (CommandNotFound, CommandSignatureMismatch, TransformerError)
 
 log = structlog.get_logger()
 
@@ -113,6 +120,21 @@ class Desk:
         )
         reply = Reply(self._core, interaction, hidden=True, changes=data.startswith(PREFIX))
         await self._in_turn(interaction, reply, partial(self._obey, interaction, place, press))
+
+    async def misread(self, interaction: Interaction, error: AppCommandError) -> None:
+        """Tell of a command that is not known, or not so: people may see an older one for a while.
+
+        Whatever else was raised is a fault of the program.
+        """
+        if isinstance(error, _OLDER):
+            log.info("discord.command_unknown", problem=str(error)[:300])
+            said = answers.mistake(wording.OLDER)
+        else:
+            log.error("discord.command_failed", exc_info=error)
+            said = answers.trouble()
+        if interaction.type is discord.InteractionType.application_command:
+            about = here(interaction).destination
+            await Reply(self._core, interaction, hidden=True).say(Said(said, about), about.chat_id)
 
     async def finish(self, within: float) -> None:
         """Give the answers that are under way; the program ends."""
@@ -234,7 +256,7 @@ class Desk:
         if said.document:  # it stands beside the message, whose buttons go on to work
             await self._orders.keep(order)
         there, asked = order.about, place.destination
-        if (there.chat_id, there.thread_id) != (asked.chat_id, asked.thread_id):
+        if order.keyboard and (there.chat_id, there.thread_id) != (asked.chat_id, asked.thread_id):
             said = _about(said, name_of(interaction, there))
         return Said(said, order.about, in_place=order.keyboard is not None)
 

@@ -62,27 +62,26 @@ class Guilds:
         """Compare what is stored with Discord's list every hour, until cancelled."""
         while True:
             await asyncio.sleep(EVERY)
-            if self._client.is_ready():
+            if not self._client.is_ready():
+                continue
+            try:
                 await self.on_ready()
+                for guild in list(self._client.guilds):
+                    await self.on_guild_available(guild)
+            except StorageError as error:
+                log.error("discord.not_reconciled", problem=str(error), retry_in=EVERY)
 
     async def on_ready(self) -> None:
-        """A session has begun: Discord has told all servers that the bot is in."""
-        try:
-            await self._reconcile()
-        except StorageError as error:
-            log.error("discord.not_reconciled", problem=str(error), retry_in=EVERY)
+        """A session has begun, and Discord has told all servers that the bot is in.
 
-    async def _reconcile(self) -> None:
-        """Nothing tells of servers that the bot was removed from while it was away."""
+        Nothing else tells of those that it was removed from while it was away.
+        """
         present = {guild.id for guild in self._client.guilds}
         lost = await self._storage.destinations.missing_homes(
             Platform.DISCORD, present, NOT_LISTED, self._clock(), CONFIRMED_AFTER
         )
         if lost:
             log.info("discord.servers_gone", destinations=lost)
-        for guild in list(self._client.guilds):
-            if not guild.unavailable:
-                await self._look_again(guild)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         """The bot was invited, perhaps again."""
@@ -90,8 +89,9 @@ class Guilds:
             self._wake()
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
-        """A server is there, at the start or after an outage."""
-        await self._look_again(guild)
+        """A server is there: at the start of a session, after an outage, and every hour."""
+        if not guild.unavailable:
+            await self._look_again(guild)
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """The bot was removed; an outage is not told this way."""

@@ -61,7 +61,9 @@ class Discord:
         self._extensions = extensions
         self._storage = storage
         self._clock = clock
+        self._client: AnyClient | None = None
         self._wire = Wire()
+        self._introduced = False
         self._seals = Seals(access.token)
         self._refusals = Refusals()
         self._starts = Starts(storage.notes, clock)
@@ -102,7 +104,7 @@ class Discord:
 
     async def _live(self, desk: Desk, core: Core, tell: Callable[[str], None]) -> Exception | None:
         """Connect, and stay connected; what ended it, if it was not the watchdog."""
-        client = new_client(
+        client = self._client = new_client(
             self._access, desk, self._extensions, self._refusals, self._before_session
         )
         guilds = Guilds(client, self._storage, self._clock, core.wake)
@@ -117,15 +119,14 @@ class Discord:
                     Watchdog(client).run(),
                     guilds.keep_reconciled(),
                     offer_commands(client, self._storage.notes, self._access.dev_guild),
-                    _introduce(client, tell),
+                    self._introduce(client, tell),
                 )
             ]
             await client.connect()
         except Exception as error:  # noqa: BLE001 - whatever it was, the next client is tried
             return error
         finally:
-            self._wire.client = client  # closed in time; what is under way is sent through it
-            for task in beside:
+            for task in beside:  # the client stays: what is under way is sent through it
                 task.cancel()
         return None
 
@@ -152,17 +153,19 @@ class Discord:
         await self._starts.begin()
 
     async def _disconnect(self) -> None:
-        client, self._wire.client = self._wire.client, None
+        client, self._client, self._wire.client = self._client, None, None
         if client is not None:
             with suppress(discord.DiscordException, aiohttp.ClientError, OSError):
                 await client.close()
 
-
-async def _introduce(client: AnyClient, tell: Callable[[str], None]) -> None:
-    await client.wait_until_ready()
-    tell(f"Cliffhanger speaks on Discord as {client.user}. Ctrl-C ends.")
-    if not client.guilds and client.application_id:
-        tell(f"It is in no server yet. Invite it: {invitation(client.application_id)}")
+    async def _introduce(self, client: AnyClient, tell: Callable[[str], None]) -> None:
+        await client.wait_until_ready()
+        if self._introduced:
+            return
+        self._introduced = True
+        tell(f"Cliffhanger speaks on Discord as {client.user}. Ctrl-C ends.")
+        if not client.guilds and client.application_id:
+            tell(f"It is in no server yet. Invite it: {invitation(client.application_id)}")
 
 
 def _words(error: Exception | None) -> str:

@@ -41,3 +41,7 @@ MOVED_HERE: Final = (
     "(This was meant for a thread that takes no messages any more. Somebody who manages the server "
     "can subscribe elsewhere: /subscribe)"
 )
+OLDER: Final = (
+    "That command has changed since Discord showed it to you. Restart Discord to see it as it is "
+    "now; /help lists what I can do."
+)
