@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -46,6 +47,8 @@ class Catalogue:
                 titles = await self.storage.shows.titles()
                 self._index = await asyncio.to_thread(TitleIndex, titles)
                 self._version = version
+                # It stays, and is large: looking for garbage in it would hold up everybody.
+                gc.freeze()
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """What to say for the deliveries due to one destination; composed once per update, not per chat."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -49,6 +50,7 @@ class Composer:
         self._deliveries = storage.deliveries
         self._known: dict[Seq, _Told] = {}
         self._forgotten = 0
+        self._reading = asyncio.Lock()
 
     def forget(self) -> None:
         """The log has grown: what was composed may be out of date."""
@@ -82,10 +84,19 @@ class Composer:
     async def _learned(self, seqs: set[Seq]) -> Mapping[Seq, _Told]:
         """What there is to say of these updates; read where it is not remembered."""
         # Taken before the first await: another worker may empty the memory meanwhile.
-        remembered = {seq: self._known[seq] for seq in seqs if seq in self._known}
-        missing = seqs - remembered.keys()
-        if not missing:
+        remembered = self._remembered(seqs)
+        if len(remembered) == len(seqs):
             return remembered
+        async with self._reading:  # news are new to all workers at once: one of them reads
+            remembered = self._remembered(seqs)
+            return {**remembered, **await self._read(seqs - remembered.keys())}
+
+    def _remembered(self, seqs: set[Seq]) -> dict[Seq, _Told]:
+        return {seq: self._known[seq] for seq in seqs if seq in self._known}
+
+    async def _read(self, missing: set[Seq]) -> dict[Seq, _Told]:
+        if not missing:
+            return {}
         forgotten = self._forgotten
         found = await self._updates.told(missing)
         learned = {seq: _tell(*told) for seq, told in found.items()}
@@ -93,7 +104,7 @@ class Composer:
             self._known.clear()
         if forgotten == self._forgotten:
             self._known.update(learned)
-        return {**remembered, **learned}
+        return learned
 
 
 def _tell(show: Show, update: Update, log: tuple[Update, ...]) -> _Told:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import fanout, outbox, poll, start, telegram, titles
+from tests.bench import discord, fanout, outbox, poll, start, telegram, titles
 from tests.bench.table import Row, show
 
 
@@ -23,6 +23,7 @@ def main() -> int:
         "fanout": lambda folder: asyncio.run(fanout.measure(folder, asked.subscriptions)),
         "outbox": lambda folder: asyncio.run(outbox.measure(folder)),
         "telegram": telegram.measure,
+        "discord": discord.measure,
         "titles": lambda _folder: titles.measure(asked.titles),
     }
     rows: list[Row] = []
@@ -45,7 +46,7 @@ def _arguments() -> argparse.Namespace:
         "only",
         nargs="*",
         metavar="PART",
-        help="start, poll, fanout, outbox, telegram, titles; all if none",
+        help="start, poll, fanout, outbox, telegram, discord, titles; all if none",
     )
     return parser.parse_args()
 

@@ -7,11 +7,11 @@ from typing import Any
 import discord
 from discord.http import Route
 
-from bot.errors import DestinationLost
+from bot.errors import DestinationLost, MaybeSent
 from bot.model import Destination
 from bot.outbox.messenger import Notice
 from bot.platforms.discord import render
-from bot.platforms.discord.errors import Fix, Mend
+from bot.platforms.discord.errors import NO_ACCESS, NO_RIGHT, Fix, Mend
 from bot.platforms.discord.letters import Letter, key, mended
 from bot.platforms.discord.places import FORUMS
 from bot.platforms.discord.wire import Wire
@@ -25,6 +25,8 @@ class Forums:
         self._wire = wire
         self._posts = storage.posts
         self._shows = storage.shows
+        self._unanswered: dict[Destination, str] = {}
+        """The message, by its key, whose post was asked for in a forum; no answer came."""
 
     def known(self, destination: Destination) -> bool:
         """Whether a destination is a forum, as far as Discord has told."""
@@ -45,18 +47,31 @@ class Forums:
         show = notices[0].show
         known = await self._shows.get(show)
         name = render.post_name(known.title if known else show)
-        post = await self._posts.get(forum, show) or self._left_behind(forum, name)
+        unanswered = self._unanswered.pop(forum, None)
+        post = await self._posts.get(forum, show)
+        if post is None:
+            post = self._left_behind(forum, name)
+            if post is not None and unanswered == message.key:  # it begins with this message
+                await self._posts.put(forum, show, post)
+                return str(post)
         if post is not None:
             try:
                 there = replace(forum, thread_id=post)
                 reply = replace(message, channel_id=post, key=key(there, notices))
                 sent = await self._wire.deliver(reply, forum, notices)
-            except DestinationLost:
+            except DestinationLost as error:
+                if error.doubt in (NO_ACCESS, NO_RIGHT):  # a new post would come with each news
+                    raise
                 await self._posts.drop(forum, post)
             else:
                 await self._posts.put(forum, show, post)
                 return sent
-        begun = await self._begin(message, name, forum, notices)
+        try:
+            begun = await self._begin(message, name, forum, notices)
+        except MaybeSent:
+            if post is None:  # or else the old one could be taken for the new one
+                self._unanswered[forum] = message.key
+            raise
         await self._posts.put(forum, show, int(begun))
         return begun
 
