@@ -13,6 +13,7 @@
     └── DeliveryError         one message did not arrive; named by what follows from it
         ├── NotSent           surely not sent: try again, later each time
         ├── MustWait          the platform told how long to wait: try again then, uncounted
+        │   └── WaitsAlone    it is so for one chat or server, and says nothing of others
         ├── MaybeSent         no answer came: it may have arrived
         │   ├── HardlySent    the platform itself failed: it has hardly arrived
         │   └── AskAgain      the platform knows a repeat by its key: asked again within moments
@@ -105,6 +106,10 @@ class MustWait(DeliveryError):
     def __init__(self, text: str, seconds: float) -> None:
         super().__init__(text)
         self.seconds = seconds
+
+
+class WaitsAlone(MustWait):
+    """Not sent for a reason of this chat or its server: however many wait so, others need not."""
 
 
 class MaybeSent(DeliveryError):

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.model import Destination, Platform
+from bot.model import DeliveryState, Destination, Platform
 from storage.database import Database, among, insert_or, reads, writes
 from storage.joins import Signposts, hold
 from storage.moves import move_chat, resume_row
@@ -30,6 +30,7 @@ from storage.schema import (
     fanouts,
     focuses,
     keyboards,
+    on_its_way,
     posts,
     subscriptions,
     suspensions,
@@ -134,9 +135,19 @@ class Destinations:
     async def resume(
         self, connection: AsyncConnection, destination: Destination, now: dt.datetime
     ) -> bool:
-        """Send there again, what was held first; false when it was not suspended."""
+        """Send there again, what was held first, and at once what waited for it to be reached.
+
+        False when it was neither suspended nor in doubt.
+        """
         destination_id = await find_destination(connection, destination)
-        return destination_id is not None and await resume_row(connection, destination_id, now)
+        if destination_id is None:
+            return False
+        resumed = await resume_row(connection, destination_id, now)
+        mine = doubts.c.destination_id == destination_id
+        doubted = await connection.execute(delete(doubts).where(mine))
+        if doubted.rowcount:
+            await _hurry(connection, deliveries.c.destination_id == destination_id, now)
+        return resumed or bool(doubted.rowcount)
 
     @writes
     async def resume_chat(
@@ -154,16 +165,33 @@ class Destinations:
         known = await _rows(connection, platform, destinations.c.home_id == home_id)
         return any([await resume_row(connection, one, now) for one in known])
 
+    @writes
+    async def hurry_home(
+        self, connection: AsyncConnection, platform: Platform, home_id: int, now: dt.datetime
+    ) -> bool:
+        """Make due now what waits in a server; false when nothing does."""
+        known = select(destinations.c.id).where(
+            *_known(platform, destinations.c.home_id == home_id)
+        )
+        return await _hurry(connection, deliveries.c.destination_id.in_(known), now)
+
     @reads
-    async def suspended_in(
+    async def unreached_in(
         self, connection: AsyncConnection, platform: Platform, home_id: int
-    ) -> list[Destination]:
-        """What is suspended in a server."""
-        here = _known(platform, destinations.c.home_id == home_id)
-        held = select(destinations).where(*here, _SUSPENDED).order_by(destinations.c.id)
+    ) -> list[tuple[Destination, str]]:
+        """What is suspended in a server, or in doubt, and why."""
+        mine = destinations.c.id
+        why = func.coalesce(suspensions.c.reason, doubts.c.reason)
+        rows = (
+            select(destinations, why.label("why"))
+            .outerjoin(suspensions, suspensions.c.destination_id == mine)
+            .outerjoin(doubts, doubts.c.destination_id == mine)
+            .where(*_known(platform, destinations.c.home_id == home_id), why.is_not(None))
+            .order_by(mine)
+        )
         return [
-            to_destination(row.platform, row.chat_id, row.thread_id, row.home_id)
-            for row in await connection.execute(held)
+            (to_destination(row.platform, row.chat_id, row.thread_id, row.home_id), row.why)
+            for row in await connection.execute(rows)
         ]
 
     @reads
@@ -326,6 +354,18 @@ async def _rows(
 ) -> list[int]:
     here = select(destinations.c.id).where(*_known(platform, which))
     return list(await connection.scalars(here))
+
+
+async def _hurry(connection: AsyncConnection, which: ColumnElement[bool], now: dt.datetime) -> bool:
+    """Make due what waits; what is on its way is left to its own outcome."""
+    waits = (
+        which,
+        deliveries.c.state == DeliveryState.PENDING,
+        ~on_its_way(),
+        deliveries.c.due_at > now,
+    )
+    hurried = await connection.execute(update(deliveries).where(*waits).values(due_at=now))
+    return hurried.rowcount > 0
 
 
 async def _suspend_all(

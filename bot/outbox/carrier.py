@@ -18,6 +18,7 @@ from bot.errors import (
     PlatformStopped,
     Refused,
     StorageError,
+    WaitsAlone,
 )
 from bot.model import Clock, Delivery
 from bot.outbox.composer import Composer
@@ -143,6 +144,8 @@ class Carrier:
                 log.error("outbox.not_noted", problem=str(trouble))
         if isinstance(error, DestinationMoved) and error.chat_id == chat:
             return NotSent(f"{error}, to where it was")
+        if isinstance(error, WaitsAlone):
+            return error
         if isinstance(error, MustWait) and self._holds.flooded(chat, error.seconds):
             log.warning("outbox.flooded", seconds=error.seconds)
         if isinstance(error, MaybeSent) and self._holds.unanswered(chat):

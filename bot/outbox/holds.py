@@ -19,8 +19,11 @@ LONGEST_FLOOD: Final = 60.0
 """Seconds after which everybody is tried again, however long one chat has to wait."""
 
 SILENT_CHATS: Final = 5
-SILENCE: Final = 30.0
-"""So many chats in a row without an answer: the platform is away, and is tried again later."""
+SILENCE: Final = 20.0
+"""So many chats in a row without an answer: the platform is away, and is tried again later.
+
+Short enough that the tries of one message stay within the two minutes in which Discord knows it.
+"""
 
 LOST_WINDOW: Final = 600.0
 LOST_MOST: Final = 10_000

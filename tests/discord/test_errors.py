@@ -23,6 +23,7 @@ from bot.errors import (
     NotSent,
     PlatformStopped,
     Refused,
+    WaitsAlone,
 )
 from bot.platforms.discord.errors import (
     CODES,
@@ -83,6 +84,7 @@ def outcome(judged: Judged) -> Any:
     details: dict[type, Callable[[Any], Any]] = {
         DestinationLost: lambda lost: (DestinationLost, lost.doubt),
         MustWait: lambda wait: (MustWait, wait.seconds),
+        WaitsAlone: lambda wait: (WaitsAlone, wait.seconds),
         DirectStopped: lambda wait: (DirectStopped, wait.seconds),
         Banned: lambda ban: (Banned, ban.seconds),
         Mend: lambda mend: (mend.fix, outcome(mend.otherwise)),
@@ -109,8 +111,8 @@ ANSWERS: Final[list[tuple[int, int, Any]]] = [
     (403, 50007, LOST),
     (403, 50278, LOST),
     (403, 20026, (DirectStopped, 3600)),
-    (403, 40003, (MustWait, 3600)),
-    (400, 40003, (MustWait, 3600)),
+    (403, 40003, (WaitsAlone, 3600)),
+    (400, 40003, (WaitsAlone, 3600)),
     (400, 50035, PLAIN),
     (400, 50006, PLAIN),
     (413, 40005, PLAIN),
@@ -138,11 +140,11 @@ ANSWERS: Final[list[tuple[int, int, Any]]] = [
     (429, 40062, (MustWait, 300)),
     (403, 110000, (MustWait, 1800)),
     (503, 130000, (MustWait, 300)),
-    (429, 30046, (MustWait, 600)),
-    (429, 20022, (MustWait, 600)),
-    (429, 20028, (MustWait, 60)),
-    (429, 20029, (MustWait, 60)),
-    (429, 20016, (MustWait, 60)),
+    (429, 30046, (WaitsAlone, 600)),
+    (429, 20022, (WaitsAlone, 600)),
+    (429, 20028, (WaitsAlone, 60)),
+    (429, 20029, (WaitsAlone, 60)),
+    (429, 20016, (WaitsAlone, 60)),
     (404, 10062, Refused),
     (400, 40060, Refused),
     (500, 0, AskAgain),
@@ -219,17 +221,17 @@ def test_a_429_without_the_mark_of_discord_is_a_ban() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "seconds"),
+    ("error", "wait"),
     [
-        (discord.RateLimited(42.5), 42.5),
-        (discord.RateLimited(-1), 0.0),
-        (discord.RateLimited(1e12), LONGEST_WAIT),
-        (answered(429), 30.0),  # after five times in the library
-        (answered(429, Retry_After="7"), 7.0),
+        (discord.RateLimited(42.5), (WaitsAlone, 42.5)),  # that is the limit of one channel
+        (discord.RateLimited(-1), (WaitsAlone, 0.0)),
+        (discord.RateLimited(1e12), (WaitsAlone, LONGEST_WAIT)),
+        (answered(429), (MustWait, 30.0)),  # after five times in the library
+        (answered(429, Retry_After="7"), (MustWait, 7.0)),
     ],
 )
-def test_the_wait_that_was_asked_for_is_kept(error: BaseException, seconds: float) -> None:
-    assert outcome(classify(error)) == (MustWait, seconds)
+def test_the_wait_that_was_asked_for_is_kept(error: BaseException, wait: object) -> None:
+    assert outcome(classify(error)) == wait
 
 
 # --- no answer ---

@@ -11,6 +11,7 @@ from tests.build import NOW
 from tests.storage.builders import (
     SECOND,
     a_chat,
+    again,
     claim,
     everything,
     follow,
@@ -203,10 +204,10 @@ async def test_a_server_is_suspended_and_resumed_with_all_of_its_channels(homes:
     where = (Platform.DISCORD, HOME)
     assert await homes.destinations.suspend_home(*where, "kicked", NOW) == 2
     assert await reached(homes) == [3, 4]
-    held = await homes.destinations.suspended_in(*where)
-    assert held == [a_channel(1), a_channel(2)]
-    assert {one.home_id for one in held} == {HOME}
-    assert await homes.destinations.suspended_in(Platform.DISCORD, AWAY) == []
+    held = await homes.destinations.unreached_in(*where)
+    assert held == [(a_channel(1), "kicked"), (a_channel(2), "kicked")]
+    assert {one.home_id for one, _ in held} == {HOME}
+    assert await homes.destinations.unreached_in(Platform.DISCORD, AWAY) == []
     assert await homes.destinations.resume_home(*where, NOW)
     assert await reached(homes) == [1, 2, 3, 4]
     assert not await homes.destinations.resume_home(*where, NOW)
@@ -241,3 +242,35 @@ async def test_other_doubts_neither_end_nor_count_when_servers_are_looked_throug
     assert await missing(homes, HOME, now=NOW + 2 * DAY) == 0
     assert await homes.destinations.doubted() == {one, three}
     assert await reached(homes) == [1, 2, 3, 4]
+
+
+async def later(storage: Storage, **after: float) -> None:
+    """News are due everywhere, and are to be tried again after a while."""
+    await tell(storage)
+    due = [one for parcel in await claim(storage) for one in parcel.deliveries]
+    await storage.deliveries.settle([again(one, NOW + dt.timedelta(**after)) for one in due])
+
+
+async def due_chats(storage: Storage, now: dt.datetime) -> list[int]:
+    """The channels whose news would be sent now."""
+    return sorted(parcel.destination.chat_id for parcel in await claim(storage, now))
+
+
+async def test_what_waits_in_a_server_is_due_when_that_is_there_again(homes: Storage) -> None:
+    await later(homes, hours=1)
+    assert await homes.destinations.hurry_home(Platform.DISCORD, HOME, NOW + SECOND)
+    assert await due_chats(homes, NOW + SECOND) == [1, 2]
+    # What is on its way is left to its own outcome.
+    assert not await homes.destinations.hurry_home(Platform.DISCORD, HOME, NOW + 2 * SECOND)
+
+
+async def test_who_is_in_doubt_is_reached_again_with_what_waited(homes: Storage) -> None:
+    await later(homes, hours=8)
+    await homes.destinations.doubt(await id_of(homes, a_channel(2)), "no right", NOW)
+    assert await homes.destinations.unreached_in(Platform.DISCORD, HOME) == [
+        (a_channel(2), "no right")
+    ]
+    assert await homes.destinations.resume(a_channel(2), NOW + SECOND)
+    assert await due_chats(homes, NOW + SECOND) == [2]
+    assert await homes.destinations.doubted() == set()
+    assert not await homes.destinations.resume(a_channel(1), NOW + SECOND)

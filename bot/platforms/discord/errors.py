@@ -23,6 +23,7 @@ from bot.errors import (
     NotSent,
     PlatformStopped,
     Refused,
+    WaitsAlone,
 )
 from bot.text import clean, shorten, without_secrets
 
@@ -62,7 +63,7 @@ class Delivered:
     """The message arrived at an earlier try, and was deleted since."""
 
 
-class DirectStopped(MustWait):
+class DirectStopped(WaitsAlone):
     """Not sent, and no other direct message can be for as long: the bot is flagged for spam."""
 
 
@@ -101,7 +102,7 @@ def classify(error: BaseException) -> Judged:
             return error
         case discord.RateLimited():
             seconds = _bounded(error.retry_after)
-            return MustWait(f"Discord asks to wait {seconds:g} s.", seconds)
+            return WaitsAlone(f"Discord asks to wait {seconds:g} s.", seconds)  # in one channel
         case discord.HTTPException():
             return _answered(error)
         case discord.LoginFailure():
@@ -191,6 +192,10 @@ def _wait(seconds: float) -> _Consequence:
     return partial(MustWait, seconds=seconds)
 
 
+def _wait_alone(seconds: float) -> _Consequence:
+    return partial(WaitsAlone, seconds=seconds)
+
+
 def _delivered(_text: str) -> Delivered:
     return Delivered()
 
@@ -260,17 +265,17 @@ CODES: Final[Mapping[int, tuple[str, _Consequence]]] = {
         "Discord flagged the bot for spam, and it may write to no person: appeal to its support",
         partial(DirectStopped, seconds=3600.0),
     ),
-    40003: ("Direct messages were begun too fast: it is tried again later", _wait(3600.0)),
+    40003: ("Direct messages were begun too fast: it is tried again later", _wait_alone(3600.0)),
     40004: (_BUSY, _wait(1800.0)),
     40006: (_BUSY, _wait(1800.0)),
     110000: (_BUSY, _wait(1800.0)),
     40062: (_BUSY, _wait(300.0)),
     130000: ("Discord is overloaded: it is tried again later", _wait(300.0)),
-    30046: (_EDITS, _wait(600.0)),
-    20022: (_EDITS, _wait(600.0)),
-    20016: (_SLOW, _wait(60.0)),
-    20028: (_SLOW, _wait(60.0)),
-    20029: (_SLOW, _wait(60.0)),
+    30046: (_EDITS, _wait_alone(600.0)),
+    20022: (_EDITS, _wait_alone(600.0)),
+    20016: (_SLOW, _wait_alone(60.0)),
+    20028: (_SLOW, _wait_alone(60.0)),
+    20029: (_SLOW, _wait_alone(60.0)),
 }
 """What each code says to the operator, and what follows from it."""
 

@@ -44,10 +44,13 @@ class Guilds:
         self._storage = storage
         self._clock = clock
         self._wake = wake
+        self._away: set[int] = set()
+        """Servers that Discord cannot reach."""
         for heard in (
             self.on_ready,
             self.on_guild_join,
             self.on_guild_available,
+            self.on_guild_unavailable,
             self.on_guild_remove,
             self.on_guild_channel_delete,
             self.on_guild_channel_update,
@@ -77,6 +80,7 @@ class Guilds:
         Nothing else tells of those that it was removed from while it was away.
         """
         present = {guild.id for guild in self._client.guilds}
+        self._away |= {guild.id for guild in self._client.guilds if guild.unavailable}
         lost = await self._storage.destinations.missing_homes(
             Platform.DISCORD, present, NOT_LISTED, self._clock(), CONFIRMED_AFTER
         )
@@ -87,11 +91,22 @@ class Guilds:
         """The bot was invited, perhaps again."""
         if await self._storage.destinations.resume_home(Platform.DISCORD, guild.id, self._clock()):
             self._wake()
+        await self._look_again(guild)
+
+    async def on_guild_unavailable(self, guild: discord.Guild) -> None:
+        """Discord itself cannot reach a server: what is due there waits."""
+        self._away.add(guild.id)
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
         """A server is there: at the start of a session, after an outage, and every hour."""
-        if not guild.unavailable:
-            await self._look_again(guild)
+        if guild.unavailable:
+            return
+        await self._look_again(guild)
+        if guild.id in self._away:
+            self._away.discard(guild.id)
+            now = self._clock()
+            if await self._storage.destinations.hurry_home(Platform.DISCORD, guild.id, now):
+                self._wake()
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """The bot was removed; an outage is not told this way."""
@@ -118,25 +133,28 @@ class Guilds:
         await self._storage.subscriptions.drop_role(Platform.DISCORD, role.id)
 
     async def on_guild_channel_update(
-        self, _before: discord.abc.GuildChannel, after: discord.abc.GuildChannel
+        self, before: discord.abc.GuildChannel, after: discord.abc.GuildChannel
     ) -> None:
-        """Perhaps the bot may post again."""
-        await self._look_again(after.guild)
+        """Perhaps the bot may post again. Names and colours change all the time in some servers."""
+        if before.overwrites != after.overwrites:
+            await self._look_again(after.guild)
 
-    async def on_guild_role_update(self, _before: discord.Role, after: discord.Role) -> None:
+    async def on_guild_role_update(self, before: discord.Role, after: discord.Role) -> None:
         """Perhaps the bot may post again."""
-        await self._look_again(after.guild)
+        if before.permissions != after.permissions:
+            await self._look_again(after.guild)
 
-    async def on_member_update(self, _before: discord.Member, after: discord.Member) -> None:
+    async def on_member_update(self, before: discord.Member, after: discord.Member) -> None:
         """Perhaps the bot may post again."""
-        await self._look_again(after.guild)
+        if before.roles != after.roles or before.timed_out_until != after.timed_out_until:
+            await self._look_again(after.guild)
 
     async def _look_again(self, guild: discord.Guild) -> None:
         """Resume what can be reached again in a server."""
         destinations = self._storage.destinations
         resumed = False
-        for one in await destinations.suspended_in(Platform.DISCORD, guild.id):
-            if may_post(guild, one):
+        for one, why in await destinations.unreached_in(Platform.DISCORD, guild.id):
+            if why != THREAD_GONE and may_post(guild, one):
                 resumed |= await destinations.resume(one, self._clock())
         if resumed:
             self._wake()

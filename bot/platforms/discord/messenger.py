@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from discord.http import Route
 
-from bot.errors import DeliveryError, DestinationLost, MustWait, PlatformStopped
+from bot.errors import DeliveryError, DestinationLost, PlatformStopped, WaitsAlone
 from bot.model import Destination
 from bot.outbox.messenger import Notice
 from bot.platforms.discord import render
@@ -84,7 +84,7 @@ class DiscordMessenger:
             raise
         except DestinationLost as error:
             if error.doubt and self._in_trouble(destination):
-                raise MustWait(_TROUBLE, _OUTAGE) from error
+                raise WaitsAlone(_TROUBLE, _OUTAGE) from error
             raise
         if sent and any(one.publish for one in notices):
             self._publish(message.channel_id, sent)
@@ -98,15 +98,15 @@ class DiscordMessenger:
         if destination.home_id is None:
             seconds = self._no_direct_until - self._now()
             if seconds > 0:
-                raise MustWait("Discord lets the bot write to no person for now.", seconds)
+                raise WaitsAlone("Discord lets the bot write to no person for now.", seconds)
             return
         guild = client.get_guild(destination.home_id)
         if not client.is_ready() and (guild is None or guild.unavailable):
-            raise MustWait("Discord has not told of the server yet.", _STARTING)
+            raise WaitsAlone("Discord has not told of the server yet.", _STARTING)
         if guild is None:
             raise DestinationLost(NOT_LISTED, NO_RIGHT)  # one doubt with `Guilds`, by its words
         if guild.unavailable:
-            raise MustWait(_TROUBLE, _OUTAGE)
+            raise WaitsAlone(_TROUBLE, _OUTAGE)
 
     def _in_trouble(self, destination: Destination) -> bool:
         """Whether Discord cannot reach a server itself; what it says of it then is no loss."""
