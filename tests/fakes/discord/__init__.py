@@ -51,8 +51,9 @@ from tests.fakes.discord.routes import (
     SYNC_GUILD,
 )
 from tests.fakes.discord.server import Server
-from tests.fakes.discord.watch import PATIENCE, Watch
+from tests.fakes.discord.watch import Watch
 from tests.fakes.discord.world import World
+from tests.fakes.loopback import PATIENCE
 
 __all__ = [
     "ANSWER",

@@ -3,10 +3,11 @@
 import json
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.fakes import script
 from tests.fakes.discord.people import Json
 
 TEXTS: Final = {
@@ -152,51 +153,8 @@ class Reply:
         return cls(429, CLOUDFLARE.encode(), "text/html", headers)
 
 
-@dataclass(eq=False, slots=True)
-class Fault:
-    """What befalls requests; `struck` counts them."""
-
-    route: str | None
-    channel: int | None
-    times: int | None
-    accepted: bool
-    """Whether the request is carried out before the fault."""
-    seconds: float = 0.0
-    reply: Reply | None = None
-    drops: bool = False
-    after: int = 0
-    """How many requests it lets pass first."""
-    struck: int = 0
-
-    def stop(self) -> None:
-        """Let it befall no further request."""
-        self.times = self.struck
-
-    def meets(self, route: str, channel: int | None) -> bool:
-        """Whether it befalls this request; requests that it lets pass are counted."""
-        if self.times is not None and self.struck >= self.times:
-            return False
-        if self.route not in (None, route) or self.channel not in (None, channel):
-            return False
-        if self.after:
-            self.after -= 1
-            return False
-        return True
-
-
-@dataclass(eq=False, slots=True)
-class Hold:
-    """Answers held back; `waiting` says how many requests are in flight there."""
-
-    route: str
-    channel: int | None
-    accepted: bool
-    waiting: int = 0
-    released: bool = False
-
-    def meets(self, route: str, channel: int | None) -> bool:
-        """Whether it holds this request."""
-        return not self.released and self.route == route and self.channel in (None, channel)
+Fault = script.Fault[Reply]
+Hold = script.Hold
 
 
 @dataclass(eq=False, slots=True)
@@ -219,23 +177,10 @@ class GatewayFault:
 
 
 @dataclass(slots=True)
-class Script:
-    """The faults and holds that are set."""
+class Script(script.Script[Reply]):
+    """What goes wrong with requests, and at the gateway."""
 
-    faults: list[Fault] = field(default_factory=list)
-    holds: list[Hold] = field(default_factory=list)
     gateway: list[GatewayFault] = field(default_factory=list)
-
-    def fault(self, route: str, channel: int | None) -> Fault | None:
-        """The fault that befalls this request; it is counted."""
-        fault = next((one for one in self.faults if one.meets(route, channel)), None)
-        if fault:
-            fault.struck += 1
-        return fault
-
-    def held(self, route: str, channel: int | None) -> Iterable[Hold]:
-        """The holds that this request meets."""
-        return [one for one in self.holds if one.meets(route, channel)]
 
     def at(self, point: str) -> GatewayFault | None:
         """The fault that befalls a connection there; it is counted."""

@@ -3,10 +3,9 @@
 import asyncio
 import json
 import logging
-import threading
 import traceback
-from collections.abc import Coroutine, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from aiohttp import web
 
@@ -16,26 +15,23 @@ from tests.fakes.discord.gateway import Connection
 from tests.fakes.discord.records import Request, Upload
 from tests.fakes.discord.routes import SEND, Call, Handler, find
 from tests.fakes.discord.world import World
+from tests.fakes.loopback import Loopback
 
 PREFIX: Final = "/api/v10"
 GATEWAY_PATH: Final = "/gateway"
 _HANDLERS: Final = (callbacks, messages, places, registry)
 _PATIENCE: Final = 10.0
-_MOST_BODY: Final = 64 << 20
 _NO_TOKEN: Final = ("/interactions/", "/webhooks/")
 
 
-class Server:
+class Server(Loopback):
     """Answers at `url` from `start` to `stop`."""
 
+    name = "the fake Discord"
+
     def __init__(self, world: World) -> None:
+        super().__init__()
         self._world = world
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._news = asyncio.Event()
-        self._stopping = asyncio.Event()
-        self._runner: web.AppRunner | None = None
-        self._port = 0
         self._connections: set[Connection] = set()
 
     @property
@@ -43,72 +39,29 @@ class Server:
         """Where REST listens."""
         return f"http://127.0.0.1:{self._port}{PREFIX}"
 
-    def start(self) -> None:
-        """Start the thread; returns when the server listens."""
-        listens = threading.Event()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve(listens)), name="fake Discord", daemon=True
-        )
-        self._thread.start()
-        assert listens.wait(_PATIENCE), "the fake Discord did not start"
-
-    def stop(self) -> None:
-        """End every request and the thread."""
-        assert self._loop
-        assert self._thread
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(_PATIENCE)
-        assert not self._thread.is_alive(), "the fake Discord did not stop"
-
-    def down(self) -> None:
-        """Close the port and every connection."""
-        self._run(self._close())
-
-    def up(self) -> None:
-        """Listen again, at the same port."""
-        self._run(self._listen())
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        assert self._loop
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE)
-
-    async def _serve(self, listens: threading.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        await self._listen()
-        with self._world.lock:
-            self._world.wake = self._changed
-        listens.set()
-        await self._stopping.wait()
-        with self._world.lock:
-            self._world.wake = None
-        await self._close()
-
-    async def _listen(self) -> None:
-        application = web.Application(client_max_size=_MOST_BODY)
+    def route(self, application: web.Application) -> None:
+        """The gateway stands beside REST."""
         application.router.add_get(GATEWAY_PATH, self._gateway)
         application.router.add_get(f"{GATEWAY_PATH}/", self._gateway)
         application.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.01)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        self._port = self._runner.addresses[0][1]
+
+    async def serve(self, stopping: asyncio.Event) -> None:
+        """Tell the world whom to wake."""
+        with self._world.lock:
+            self._world.wake = self.changed
+        await stopping.wait()
+        with self._world.lock:
+            self._world.wake = None
+
+    async def _listen(self) -> None:
+        await super()._listen()
         with self._world.change():
             self._world.gateway_url = f"ws://127.0.0.1:{self._port}{GATEWAY_PATH}"
 
     async def _close(self) -> None:
         for connection in list(self._connections):
             connection.cut()
-        if self._runner:
-            await self._runner.cleanup()
-            self._runner = None
-
-    def _changed(self) -> None:
-        assert self._loop
-        self._loop.call_soon_threadsafe(self._wake)
-
-    def _wake(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+        await super()._close()
 
     async def _gateway(self, request: web.Request) -> web.StreamResponse:
         with self._world.change():

@@ -1,17 +1,14 @@
 """What a test sees: messages, answers, requests and commands, and waiting for them."""
 
-import time
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from tests.fakes.discord.channels import Channel
 from tests.fakes.discord.people import Json, Person
 from tests.fakes.discord.records import Identify, Interaction, Repeat, Request, Sent
 from tests.fakes.discord.routes import SEND
 from tests.fakes.discord.stage import Stage
-
-PATIENCE: Final = 20.0
-"""Seconds until something that does not come fails a test."""
+from tests.fakes.loopback import PATIENCE, until
 
 Place = Channel | Person | int
 _T = TypeVar("_T")
@@ -250,13 +247,7 @@ class Watch(Stage):
         self._until(lambda: holds() or None, lambda: what, within)
 
     def _until(self, found: Callable[[], _T | None], what: Callable[[], str], within: float) -> _T:
-        end = time.monotonic() + within
-        with self._world.lock:
-            while (result := found()) is None:
-                left = end - time.monotonic()
-                assert left > 0, f"not within {within} s: {what()}{self._wrong()}"
-                self._world.lock.wait(left)
-        return result
+        return until(self._world.lock, found, lambda: f"{what()}{self._wrong()}", within)
 
     def _number(self, place: Place) -> int:
         if isinstance(place, Person):

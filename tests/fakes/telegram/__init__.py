@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tests.fakes.loopback import PATIENCE
 from tests.fakes.telegram.faults import Fault, Hold, Limits, Reply, scripted
 from tests.fakes.telegram.gate import Gate
 from tests.fakes.telegram.people import (
@@ -34,7 +35,7 @@ from tests.fakes.telegram.people import (
 )
 from tests.fakes.telegram.records import Answer, Press, Request, Said, Sent, Upload
 from tests.fakes.telegram.server import Server
-from tests.fakes.telegram.watch import PATIENCE, Place, Watch
+from tests.fakes.telegram.watch import Place, Watch
 from tests.fakes.telegram.world import World
 
 __all__ = [

@@ -2,10 +2,10 @@
 
 import json
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.fakes import script
 from tests.fakes.telegram.people import Json
 
 POLLING: Final = "getUpdates"
@@ -79,65 +79,9 @@ class Reply:
         return cls(200, json.dumps({"ok": True, "result": result}).encode())
 
 
-@dataclass(eq=False, slots=True)
-class Fault:
-    """What befalls requests; `struck` counts them."""
-
-    method: str | None
-    chat: int | None
-    times: int | None
-    accepted: bool
-    """Whether the request is carried out before the fault."""
-    seconds: float = 0.0
-    reply: Reply | None = None
-    drops: bool = False
-    struck: int = 0
-
-    def stop(self) -> None:
-        """Let it befall no further request."""
-        self.times = self.struck
-
-    def meets(self, method: str, chat: int | None) -> bool:
-        """Whether it befalls this request."""
-        return (
-            (self.times is None or self.struck < self.times)
-            and self.method in (None, method)
-            and self.chat in (None, chat)
-        )
-
-
-@dataclass(eq=False, slots=True)
-class Hold:
-    """Answers held back; `waiting` says how many requests are in flight there."""
-
-    method: str
-    chat: int | None
-    accepted: bool
-    waiting: int = 0
-    released: bool = False
-
-    def meets(self, method: str, chat: int | None) -> bool:
-        """Whether it holds this request."""
-        return not self.released and self.method == method and self.chat in (None, chat)
-
-
-@dataclass(slots=True)
-class Script:
-    """The faults and holds that are set."""
-
-    faults: list[Fault] = field(default_factory=list)
-    holds: list[Hold] = field(default_factory=list)
-
-    def fault(self, method: str, chat: int | None) -> Fault | None:
-        """The fault that befalls this request; it is counted."""
-        fault = next((one for one in self.faults if one.meets(method, chat)), None)
-        if fault:
-            fault.struck += 1
-        return fault
-
-    def held(self, method: str, chat: int | None) -> Iterable[Hold]:
-        """The holds that this request meets."""
-        return [one for one in self.holds if one.meets(method, chat)]
+Fault = script.Fault[Reply]
+Hold = script.Hold
+Script = script.Script[Reply]
 
 
 def scripted(status: int, description: str | None, parameters: Json | None) -> Refused:

@@ -3,15 +3,14 @@
 import asyncio
 import json
 import re
-import threading
 import time
 import traceback
-from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 from aiohttp import web
 
+from tests.fakes.loopback import Loopback
 from tests.fakes.telegram.faults import (
     CONFLICT,
     POLLING,
@@ -30,7 +29,6 @@ from tests.fakes.telegram.world import World
 
 SECRET: Final = "X-Telegram-Bot-Api-Secret-Token"
 _PATIENCE: Final = 10.0
-_MOST_BODY: Final = 64 << 20
 _MOST_UPDATES: Final = 100
 _LONGEST_POLL: Final = 50
 _POST_AGAIN: Final = 0.2
@@ -41,19 +39,16 @@ _BY_WEBHOOK: Final = (
 _SET_WEBHOOK: Final = "Conflict: terminated by setWebhook request"
 
 
-class Server:
+class Server(Loopback):
     """Answers at `url` from `start` to `stop`."""
 
+    name = "the fake Telegram"
+
     def __init__(self, world: World, token: str, gate: Gate | None) -> None:
+        super().__init__()
         self._world = world
         self._token = token
         self._gate = gate
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._news = asyncio.Event()
-        self._stopping = asyncio.Event()
-        self._runner: web.AppRunner | None = None
-        self._port = 0
         self._poll = 0
 
     @property
@@ -61,69 +56,20 @@ class Server:
         """Where it listens."""
         return f"http://127.0.0.1:{self._port}"
 
-    def start(self) -> None:
-        """Start the thread; returns when the server listens."""
-        listens = threading.Event()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve(listens)), name="fake Telegram", daemon=True
-        )
-        self._thread.start()
-        assert listens.wait(_PATIENCE), "the fake Telegram did not start"
+    def route(self, application: web.Application) -> None:
+        """Every method is answered in one place."""
+        application.router.add_route("*", "/{path:.*}", self._handle)
 
-    def stop(self) -> None:
-        """End every request and the thread."""
-        assert self._loop
-        assert self._thread
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(_PATIENCE)
-        assert not self._thread.is_alive(), "the fake Telegram did not stop"
-
-    def down(self) -> None:
-        """Close the port and every connection."""
-        self._run(self._close())
-
-    def up(self) -> None:
-        """Listen again, at the same port."""
-        self._run(self._listen())
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        assert self._loop
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE)
-
-    async def _serve(self, listens: threading.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        await self._listen()
+    async def serve(self, stopping: asyncio.Event) -> None:
+        """Post updates to the webhook, if there is one."""
         with self._world.lock:
-            self._world.on_change = self._changed
-        listens.set()
+            self._world.on_change = self.changed
         posting = asyncio.create_task(self._post_updates())
-        await self._stopping.wait()
+        await stopping.wait()
         with self._world.lock:
             self._world.on_change = None
         posting.cancel()
         await asyncio.gather(posting, return_exceptions=True)
-        await self._close()
-
-    async def _listen(self) -> None:
-        application = web.Application(client_max_size=_MOST_BODY)
-        application.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.01)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        self._port = self._runner.addresses[0][1]
-
-    async def _close(self) -> None:
-        if self._runner:
-            await self._runner.cleanup()
-            self._runner = None
-
-    def _changed(self) -> None:
-        assert self._loop
-        self._loop.call_soon_threadsafe(self._wake)
-
-    def _wake(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         found = re.fullmatch(r"/bot(\d+:[\w-]+)/(\w+)", request.path)

@@ -1,17 +1,14 @@
 """What a test sees: messages, answers, requests and settings, and waiting for them."""
 
 import json
-import time
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from typing import TypeVar
 
+from tests.fakes.loopback import PATIENCE, until
 from tests.fakes.telegram.people import Chat, Json, Person
 from tests.fakes.telegram.records import Answer, Press, Request, Said, Sent
 from tests.fakes.telegram.stage import Stage
 from tests.fakes.telegram.world import World
-
-PATIENCE: Final = 20.0
-"""Seconds until something that does not come fails a test."""
 
 Place = Chat | Person | int
 _T = TypeVar("_T")
@@ -174,13 +171,7 @@ class Watch(Stage):
             return self._world.settings.get((kind, scope, language))
 
     def _until(self, found: Callable[[], _T | None], what: Callable[[], str], within: float) -> _T:
-        end = time.monotonic() + within
-        with self._world.lock:
-            while (result := found()) is None:
-                left = end - time.monotonic()
-                assert left > 0, f"not within {within} s: {what()}"
-                self._world.lock.wait(left)
-        return result
+        return until(self._world.lock, found, what, within)
 
     def _told(self, place: Place) -> str:
         texts = [one.text for one in self._world.history if _is_there(one, place, None)]
