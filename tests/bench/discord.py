@@ -1,15 +1,12 @@
 """The engine on Discord: CPU per message beside bare loops, and answers during a fan-out."""
 
-import json
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from tests.bench.child import Child, child, late_naps
 from tests.bench.discord_server import TITLES, Server, served
 from tests.bench.measure import percentile
 from tests.bench.table import Row
@@ -32,7 +29,6 @@ _COMMANDS: Final = 30.0
 _FLOOD: Final = 10_000 / 60
 _FLOODED: Final = 6.0
 _LET_IT_RUN: Final = 2.0
-_NAP: Final = 0.01
 _PATIENCE: Final = 60.0
 
 
@@ -136,10 +132,10 @@ def _rounds(
             for one in contenders
         }
         for _ in range(warm_up + rounds):
-            for one, child in children.items():
+            for one, bot in children.items():
                 before = server.sent()
-                child.tell(messages)
-                taken[one].append(child.hear() / messages)
+                bot.tell(messages)
+                taken[one].append(bot.hear() / messages)
                 assert server.sent() - before >= messages, f"{one.name} did not send them all"
     return {one: each[warm_up:] for one, each in taken.items()}
 
@@ -151,15 +147,15 @@ def _answers(server: Server, folder: Path) -> list[Row]:
     would decide on the hundredth of everything.
     """
     before = server.sent()
-    with _child("beside", server, folder, _FAN_OUT) as child:
-        child.tell("begin")
+    with _child("beside", server, folder, _FAN_OUT) as bot:
+        bot.tell("begin")
         time.sleep(_LET_IT_RUN)
         begun, first = time.monotonic(), server.sent()
         waits, idle = _asked(server, "suggest", _PARTS * _QUESTIONS, _SUGGESTIONS)
         last = server.sent()
         rate = (last - first) / (time.monotonic() - begun)
-        child.tell("stop")
-        lag, naps = child.hear()
+        bot.tell("stop")
+        lag, naps = bot.hear()
     assert last - before < _FAN_OUT, "the fan-out had ended before the last answer"
     parts = [waits[start : start + _QUESTIONS] for start in range(0, len(waits), _QUESTIONS)]
     p99 = percentile([percentile(part, 0.99) for part in parts], 0.5) * 1000
@@ -184,8 +180,8 @@ def _answers(server: Server, folder: Path) -> list[Row]:
 
 def _flooded(server: Server, folder: Path) -> list[Row]:
     """People who use a command while one person sends far too many."""
-    with _child("beside", server, folder, 1) as child:
-        child.tell("begin")
+    with _child("beside", server, folder, 1) as bot:
+        bot.tell("begin")
         server.ask("flood", int(_FLOOD * _FLOODED), _FLOOD)
         waits, _ = _asked(server, "command", int(_COMMANDS * _FLOODED), _COMMANDS)
     p95 = percentile(waits, 0.95) * 1000
@@ -206,53 +202,11 @@ def _asked(server: Server, kind: str, count: int, rate: float) -> tuple[list[flo
     idle: list[float] = []
     until = time.monotonic() + _PATIENCE
     while len(server.waits()) < count and time.monotonic() < until:
-        idle += _late_naps(50)
+        idle += late_naps(50)
     waits = server.waits()
     assert len(waits) == count, f"{len(waits)} of {count} were answered"
     return waits, idle
 
 
-def _late_naps(count: int) -> list[float]:
-    """How many seconds late naps end, in a process that only naps: what the machine adds."""
-    late = []
-    for _ in range(count):
-        begun = time.perf_counter()
-        time.sleep(_NAP)
-        late.append(time.perf_counter() - begun - _NAP)
-    return late
-
-
-class _Child:
-    """A process that sends: told and heard line by line."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-
-    def tell(self, what: object) -> None:
-        assert self._process.stdin
-        print(what, file=self._process.stdin, flush=True)
-
-    def hear(self) -> Any:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        assert line, "the process has ended; see above"
-        return json.loads(line)
-
-
-@contextmanager
-def _child(kind: str, server: Server, folder: Path, channels: int) -> Iterator[_Child]:
-    with subprocess.Popen(
-        [
-            *(sys.executable, "-m", "tests.bench.discord_clients"),
-            *(kind, server.url, str(folder), str(server.guild_id), str(channels)),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            child = _Child(process)
-            assert child.hear() == "ready"
-            yield child
-        finally:
-            process.kill()
+def _child(kind: str, server: Server, folder: Path, channels: int) -> AbstractContextManager[Child]:
+    return child("discord_clients", kind, server.url, folder, server.guild_id, channels)

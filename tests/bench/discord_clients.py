@@ -2,14 +2,12 @@
 
 import asyncio
 import datetime as dt
-import json
-import resource
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import discord
 
@@ -20,6 +18,7 @@ from bot.platforms.discord.client import aim, sweep_seldom
 from bot.platforms.discord.service import Discord
 from cogs import EXTENSIONS
 from storage.store import Storage
+from tests.bench.child import Tell, cpu, heard, measured, say, tell_lag_until_heard
 from tests.bench.discord_alert import TOKEN, an_alert
 from tests.bench.discord_server import TITLES
 from tests.bench.discord_stores import (
@@ -29,26 +28,14 @@ from tests.bench.discord_stores import (
     fill_titles,
     renew_channels,
 )
-from tests.bench.measure import percentile
 from tests.bench.stores import NOW, a_store, published
-
-Tell = Callable[[int], Awaitable[float]]
-"""Sends so many messages, as many to each channel; returns the CPU seconds that it took this
-process."""
 
 Send = Callable[[int, str], Awaitable[object]]
 """Sends the alert to a channel, with a key."""
 
 IN_FLIGHT: Final = 16
 _WARM_UP: Final = 100
-_NAP: Final = 0.01
 _SETTLED: Final = 30.0
-
-
-def _cpu() -> float:
-    """User and system time of this process, all threads."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 # The contenders.
@@ -84,9 +71,9 @@ async def _bare(
     async def tell(count: int) -> float:
         async with sender() as send:
             await _send_all(send, _WARM_UP, _WARM_UP)
-            begun = _cpu()
+            begun = cpu()
             await _send_all(send, channels, count, FIRST_CHANNEL)
-            return _cpu() - begun
+            return cpu() - begun
 
     yield tell
 
@@ -179,9 +166,9 @@ async def whole_engine(
                     await asyncio.to_thread(renew_channels, path, channels)
                 await published(storage, season)
                 await engine.poll()
-                begun = _cpu()
+                begun = cpu()
                 await engine.outbox.settled()
-                taken += _cpu() - begun
+                taken += cpu() - begun
             sent = (await storage.deliveries.counts())[DeliveryState.SENT]
             assert sent == season * channels, f"{sent} were sent"
             return taken
@@ -221,14 +208,6 @@ async def _engine(
 # What their processes do.
 
 
-async def _measured(contender: AbstractAsyncContextManager[Tell]) -> None:
-    """Send as many as a line of the input says, again and again; answer with CPU seconds."""
-    async with contender as tell:
-        _say("ready")
-        while line := await _heard():
-            _say(await tell(int(line)))
-
-
 async def _beside(url: str, folder: Path, guild_id: int, channels: int) -> None:
     """Deliver to the channels and answer people, until told to stop; answer with the loop's lag.
 
@@ -237,30 +216,11 @@ async def _beside(url: str, folder: Path, guild_id: int, channels: int) -> None:
     path = folder / f"beside-{channels}.db"
     async with _engine(url, path, guild_id, channels, TITLES) as (storage, engine):
         await engine.core.suggest("a")  # the index is built, as it is soon after a start
-        _say("ready")
-        await _heard()
+        say("ready")
+        await heard()
         await published(storage, 1)
         await engine.poll()
-        late: list[float] = []
-        napping = asyncio.create_task(_nap(late))
-        await _heard()
-        napping.cancel()
-        _say([percentile(late, 0.99), len(late)])
-
-
-async def _nap(late: list[float]) -> None:
-    while True:
-        begun = time.perf_counter()
-        await asyncio.sleep(_NAP)
-        late.append(time.perf_counter() - begun - _NAP)
-
-
-async def _heard() -> str:
-    return await asyncio.to_thread(sys.stdin.readline)
-
-
-def _say(told: Any) -> None:
-    print(json.dumps(told), flush=True)
+        await tell_lag_until_heard()
 
 
 def _main(name: str, url: str, folder: Path, guild_id: int, channels: int) -> None:
@@ -269,9 +229,9 @@ def _main(name: str, url: str, folder: Path, guild_id: int, channels: int) -> No
         asyncio.run(_beside(url, folder, guild_id, channels))
     elif name in ("whole_engine", "engine_again"):
         renewed = name == "whole_engine"
-        asyncio.run(_measured(whole_engine(url, folder, guild_id, channels, renewed=renewed)))
+        asyncio.run(measured(whole_engine(url, folder, guild_id, channels, renewed=renewed)))
     else:
-        asyncio.run(_measured(bare[name](url, channels)))
+        asyncio.run(measured(bare[name](url, channels)))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,12 @@
 """The engine on Telegram: CPU per message beside bare loops, and answers during a fan-out."""
 
-import json
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from tests.bench.child import child, late_naps
 from tests.bench.measure import percentile
 from tests.bench.table import Row
 from tests.bench.telegram_server import Server, served
@@ -19,7 +16,6 @@ _FAN_OUT: Final = 100_000
 _QUESTIONS: Final = 200
 _PARTS: Final = 3
 _LET_IT_RUN: Final = 2.0
-_NAP: Final = 0.01
 _PATIENCE: Final = 60.0
 
 
@@ -81,13 +77,16 @@ def _rounds(server: Server, folder: Path) -> dict[_Contender, list[float]]:
     taken: dict[_Contender, list[float]] = {one: [] for one in _ALL}
     with ExitStack() as stack:
         children = {
-            one: stack.enter_context(_child(one.kind, server, folder, one.number)) for one in _ALL
+            one: stack.enter_context(
+                child("telegram_clients", one.kind, server.url, folder, one.number)
+            )
+            for one in _ALL
         }
         for _ in range(1 + _ROUNDS):
-            for one, child in children.items():
+            for one, bot in children.items():
                 before = server.sent()
-                child.tell(one.chats)
-                taken[one].append(child.hear() / one.chats)
+                bot.tell(one.chats)
+                taken[one].append(bot.hear() / one.chats)
                 assert server.sent() - before >= one.chats, f"{one.name} did not send them all"
     return {one: each[1:] for one, each in taken.items()}
 
@@ -99,18 +98,18 @@ def _answers(server: Server, folder: Path) -> list[Row]:
     this machine does for a second would decide on the hundredth of everything.
     """
     asked, before = _PARTS * _QUESTIONS, server.sent()
-    with _child("beside", server, folder, _FAN_OUT) as child:
-        child.tell("begin")
+    with child("telegram_clients", "beside", server.url, folder, _FAN_OUT) as bot:
+        bot.tell("begin")
         time.sleep(_LET_IT_RUN)
         begun, first = time.monotonic(), server.sent()
         server.ask(asked)
         idle: list[float] = []
         while len(server.waits()) < asked and time.monotonic() < begun + _PATIENCE:
-            idle += _late_naps(50)
+            idle += late_naps(50)
         last = server.sent()
         rate = (last - first) / (time.monotonic() - begun)
-        child.tell("stop")
-        lag, naps = child.hear()
+        bot.tell("stop")
+        lag, naps = bot.hear()
     waits = server.waits()
     assert len(waits) == asked, f"{len(waits)} of {asked} were answered"
     assert last - before < _FAN_OUT, "the fan-out had ended before the last answer"
@@ -133,49 +132,3 @@ def _answers(server: Server, folder: Path) -> list[Row]:
             lag <= 0.05,
         ),
     ]
-
-
-def _late_naps(count: int) -> list[float]:
-    """How many seconds late naps end, in a process that only naps: what the machine adds."""
-    late = []
-    for _ in range(count):
-        begun = time.perf_counter()
-        time.sleep(_NAP)
-        late.append(time.perf_counter() - begun - _NAP)
-    return late
-
-
-class _Child:
-    """A process that sends: told and heard line by line."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-
-    def tell(self, what: object) -> None:
-        assert self._process.stdin
-        print(what, file=self._process.stdin, flush=True)
-
-    def hear(self) -> Any:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        assert line, "the process has ended; see above"
-        return json.loads(line)
-
-
-@contextmanager
-def _child(kind: str, server: Server, folder: Path, number: int) -> Iterator[_Child]:
-    with subprocess.Popen(
-        [
-            *(sys.executable, "-m", "tests.bench.telegram_clients"),
-            *(kind, server.url, str(folder), str(number)),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            child = _Child(process)
-            assert child.hear() == "ready"
-            yield child
-        finally:
-            process.kill()

@@ -2,15 +2,13 @@
 
 import asyncio
 import datetime as dt
-import json
-import resource
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import telegram
 from telegram.request import BaseRequest, HTTPXRequest
@@ -20,21 +18,11 @@ from bot.model import DeliveryState, Platform
 from bot.platforms.telegram.service import Access, Telegram
 from bot.platforms.telegram.transport import AiohttpRequest
 from storage.store import Storage
-from tests.bench.measure import percentile
+from tests.bench.child import Tell, cpu, heard, measured, say, tell_lag_until_heard
 from tests.bench.stores import NOW, a_store, fill_subscriptions, published
 from tests.bench.telegram_alert import TOKEN, an_alert
 
-Tell = Callable[[int], Awaitable[float]]
-"""Tells so many chats; returns the CPU seconds that it took this process."""
-
 _WARM_UP: Final = 100
-_NAP: Final = 0.01
-
-
-def _cpu() -> float:
-    """User and system time of this process, all threads."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 # The contenders.
@@ -97,9 +85,9 @@ async def with_aiogram(url: str, in_flight: int) -> AsyncIterator[Tell]:
 
 async def _loop(send: Callable[[int], Awaitable[object]], in_flight: int, count: int) -> float:
     await _send_all(send, in_flight, _WARM_UP)
-    begun = _cpu()
+    begun = cpu()
     await _send_all(send, in_flight, count)
-    return _cpu() - begun
+    return cpu() - begun
 
 
 async def _send_all(send: Callable[[int], Awaitable[object]], in_flight: int, count: int) -> None:
@@ -123,9 +111,9 @@ async def whole_engine(url: str, folder: Path, count: int) -> AsyncIterator[Tell
             season += 1
             await published(storage, season)
             await engine.poll()
-            begun = _cpu()
+            begun = cpu()
             await engine.outbox.settled()
-            taken = _cpu() - begun
+            taken = cpu() - begun
             sent = (await storage.deliveries.counts())[DeliveryState.SENT]
             assert sent == season * count == season * chats, f"{sent} were sent"
             return taken
@@ -153,47 +141,20 @@ async def _engine(
 # What their processes do.
 
 
-async def _measured(contender: AbstractAsyncContextManager[Tell]) -> None:
-    """Tell so many chats as a line of the input says, again and again; answer with CPU seconds."""
-    async with contender as tell:
-        _say("ready")
-        while line := await _heard():
-            _say(await tell(int(line)))
-
-
 async def _beside(url: str, folder: Path, count: int) -> None:
     """Deliver to `count` chats and answer people, until told to stop; answer with the loop's lag.
 
     The answer is the 99th percentile of how late a nap of 10 ms ended, and how many there were.
     """
     async with _engine(url, folder / "beside.db", count) as (storage, engine, service):
-        serving = asyncio.create_task(service.serve(engine.core, lambda _: _say("ready")))
-        await _heard()
+        serving = asyncio.create_task(service.serve(engine.core, lambda _: say("ready")))
+        await heard()
         await published(storage, 1)
         await engine.poll()
-        late: list[float] = []
-        napping = asyncio.create_task(_nap(late))
-        await _heard()
-        for task in (napping, serving):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        _say([percentile(late, 0.99), len(late)])
-
-
-async def _nap(late: list[float]) -> None:
-    while True:
-        begun = time.perf_counter()
-        await asyncio.sleep(_NAP)
-        late.append(time.perf_counter() - begun - _NAP)
-
-
-async def _heard() -> str:
-    return await asyncio.to_thread(sys.stdin.readline)
-
-
-def _say(told: Any) -> None:
-    print(json.dumps(told), flush=True)
+        await tell_lag_until_heard()
+        serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving
 
 
 def _main(name: str, url: str, folder: Path, number: int) -> None:
@@ -201,9 +162,9 @@ def _main(name: str, url: str, folder: Path, number: int) -> None:
     if name == "beside":
         asyncio.run(_beside(url, folder, number))
     elif name == "whole_engine":
-        asyncio.run(_measured(whole_engine(url, folder, number)))
+        asyncio.run(measured(whole_engine(url, folder, number)))
     else:
-        asyncio.run(_measured(bare[name](url, number)))
+        asyncio.run(measured(bare[name](url, number)))
 
 
 if __name__ == "__main__":
