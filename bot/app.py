@@ -167,9 +167,12 @@ async def _run_on_platforms(
 
 
 async def _serve(services: Sequence[Service], core: Core, tell: Callable[[str], None]) -> None:
-    async with asyncio.TaskGroup() as serving:
-        for service in services:
-            serving.create_task(service.serve(core, tell))
+    try:
+        async with asyncio.TaskGroup() as serving:
+            for service in services:
+                serving.create_task(service.serve(core, tell))
+    except BaseExceptionGroup as failed:  # such as a setting that cannot be used
+        raise failed.exceptions[0] from None
 
 
 def _services(settings: Settings, storage: Storage) -> Iterator[Service]:

@@ -280,6 +280,7 @@ class TestWatchdog:
         now = time.perf_counter()
         watchdog = Watchdog(bot.client, lambda: now)
         before = bot.client
+        before.ws._keep_alive.stop()
         before.ws._keep_alive = None
         await bot.storage.notes.put("discord.starts", "[]")  # else it waits some seconds
         now += SILENT - 1

@@ -243,7 +243,8 @@ def check_export(telegram: FakeTelegram, person: Person, after: int) -> None:
     assert handed.document
     assert handed.document.name == "cliffhanger.json"
     stored = json.loads(handed.document.content)
-    assert stored["subscriptions"] == [{"show": "woke", "kinds": ["dated"]}]
+    (followed,) = stored["subscriptions"]
+    assert (followed["show"], followed["kinds"]) == ("woke", ["dated"])
     assert stored["chat_id"] == person.id
 
 

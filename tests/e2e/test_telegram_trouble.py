@@ -213,8 +213,8 @@ def test_an_error_that_nobody_expected_does_not_tell_the_token(
     token = telegram.token.replace(":", shape) if shape else telegram.token
     program = (
         "import bot.app, bot.__main__\n"
-        f"def broken(_): raise RuntimeError('no route to http://x/bot{token}/getMe')\n"
-        "bot.app.check_platforms = broken\n"
+        f"def broken(*_): raise RuntimeError('no route to http://x/bot{token}/getMe')\n"
+        "bot.app.only_bot = broken\n"
         "bot.__main__.main()"
     )
     ended = subprocess.run(
