@@ -158,6 +158,7 @@ async def _run_on_platforms(
     tell: Callable[[str], None],
 ) -> None:
     engine = Engine(storage, {one.platform: one.messenger for one in services}, utc_now)
+    await engine.core.catalogue.index()  # before there are clients, and people who wait
     async with AsyncExitStack() as stack:
         for service in services:
             await stack.enter_async_context(service.connected())

@@ -17,6 +17,7 @@
         ├── MaybeSent         no answer came: it may have arrived
         │   ├── HardlySent    the platform itself failed: it has hardly arrived
         │   └── AskAgain      the platform knows a repeat by its key: asked again within moments
+        │       └── Troubled  and it failed itself (`HardlySent` too): then asked on as any other
         ├── Refused           refused for good: trying again cannot help
         ├── DestinationLost   nobody can be reached there: suspend it, keep its subscriptions
         ├── DestinationMoved  the chat has another id now: everything of it moves there
@@ -124,6 +125,13 @@ class AskAgain(MaybeSent):
     """No answer came, and for some minutes the platform takes a repeat for what it is.
 
     So the same message is sent again soon, with the same key, and cannot arrive twice.
+    """
+
+
+class Troubled(AskAgain, HardlySent):
+    """The platform answered that it is in trouble, and for some minutes knows a repeat.
+
+    So it is asked again soon, and then as long as any other message.
     """
 
 

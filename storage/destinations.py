@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Collection, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -37,6 +37,14 @@ from storage.schema import (
     updates,
     wishes,
 )
+
+
+class Unreached(NamedTuple):
+    """A destination that is suspended, or only in doubt, and why."""
+
+    destination: Destination
+    why: str
+    suspended: bool
 
 
 class Destinations:
@@ -178,21 +186,33 @@ class Destinations:
     @reads
     async def unreached_in(
         self, connection: AsyncConnection, platform: Platform, home_id: int
-    ) -> list[tuple[Destination, str]]:
-        """What is suspended in a server, or in doubt, and why."""
+    ) -> list[Unreached]:
+        """What is suspended in a server, or in doubt."""
         mine = destinations.c.id
         why = func.coalesce(suspensions.c.reason, doubts.c.reason)
         rows = (
-            select(destinations, why.label("why"))
+            select(destinations, why.label("why"), suspensions.c.since)
             .outerjoin(suspensions, suspensions.c.destination_id == mine)
             .outerjoin(doubts, doubts.c.destination_id == mine)
             .where(*_known(platform, destinations.c.home_id == home_id), why.is_not(None))
             .order_by(mine)
         )
         return [
-            (to_destination(row.platform, row.chat_id, row.thread_id, row.home_id), row.why)
+            Unreached(
+                to_destination(row.platform, row.chat_id, row.thread_id, row.home_id),
+                row.why,
+                suspended=row.since is not None,
+            )
             for row in await connection.execute(rows)
         ]
+
+    @reads
+    async def unreached_homes(self, connection: AsyncConnection, platform: Platform) -> set[int]:
+        """The servers where something is suspended, or in doubt."""
+        doubted = exists().where(doubts.c.destination_id == destinations.c.id)
+        here = _known(platform, destinations.c.home_id.is_not(None))
+        homes = select(destinations.c.home_id).where(*here, or_(_SUSPENDED, doubted)).distinct()
+        return set(await connection.scalars(homes))
 
     @reads
     async def suspended(self, connection: AsyncConnection, destination: Destination) -> bool:

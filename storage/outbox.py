@@ -126,13 +126,13 @@ class Deliveries:
     ) -> list[Parcel]:
         """Take what is due for at most `limit` destinations, everything due for one together.
 
-        A claimed row is due again when its lease ends: should this process die, another takes it.
+        What may have arrived comes first, then what is due longest: a platform that knows a repeat
+        by its key forgets it soon. A claimed row is due again when its lease ends: should this
+        process die, another takes it.
         `busy` are destinations to leave alone because something is on its way to them; with a
         `platform` only its destinations are served.
         """
-        heads = _HEADS if platform else _HEADS_ANYWHERE
-        given = {"now": now, "lane": platform, "busy": json.dumps(list(busy)), "most": limit}
-        chosen = set(await connection.scalars(heads, given))
+        chosen = await _chosen(connection, now, limit, busy, platform)
         if not chosen:
             return []
         given = {"now": now, "chosen": json.dumps(list(chosen))}
@@ -347,6 +347,24 @@ def _unwanted() -> ColumnElement[bool]:
     )
 
 
+async def _chosen(
+    connection: AsyncConnection,
+    now: dt.datetime,
+    limit: int,
+    busy: Collection[int],
+    platform: Platform | None,
+) -> set[int]:
+    """The destinations to serve: those with a repeat that is due, then those due longest."""
+    repeats, heads = (_REPEATS, _HEADS) if platform else (_REPEATS_ANYWHERE, _HEADS_ANYWHERE)
+    given = {"now": now, "lane": platform, "busy": json.dumps(list(busy)), "most": limit}
+    rows = list(await connection.scalars(repeats, given))
+    chosen = set(rows)
+    if len(rows) < limit:  # or else more repeats may be due
+        others = {"busy": json.dumps([*busy, *chosen]), "most": limit - len(chosen)}
+        chosen.update(await connection.scalars(heads, {**given, **others}))
+    return chosen
+
+
 async def _parcels(connection: AsyncConnection, claimed: list[Delivery]) -> list[Parcel]:
     """The claimed deliveries by destination, those due longest first."""
     ids = json.dumps(list({delivery.destination_id for delivery in claimed}))
@@ -402,9 +420,10 @@ _HEADS_ANYWHERE: Final = (
     .order_by(deliveries.c.due_at, deliveries.c.destination_id)
     .limit(bindparam("most"))
 )
-_HEADS: Final = _HEADS_ANYWHERE.where(
-    deliveries.c.lane == bindparam("lane", type_=deliveries.c.lane.type)
-)
+_THIS_LANE: Final = deliveries.c.lane == bindparam("lane", type_=deliveries.c.lane.type)
+_HEADS: Final = _HEADS_ANYWHERE.where(_THIS_LANE)
+_REPEATS_ANYWHERE: Final = _HEADS_ANYWHERE.where(deliveries.c.bundle.is_not(None))
+_REPEATS: Final = _REPEATS_ANYWHERE.where(_THIS_LANE)
 _DUE_THERE: Final = (
     _PENDING,
     deliveries.c.due_at <= _NOW,

@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.model import Destination, ShowId
 from storage.database import Database, insert_or, reads, writes
-from storage.destinations import find_destination
-from storage.schema import posts
+from storage.destinations import find_destination, to_destination
+from storage.schema import destinations, posts
 
 
 class Posts:
@@ -27,6 +27,23 @@ class Posts:
             )
         )
         return thread_id
+
+    @reads
+    async def owner(self, connection: AsyncConnection, thread: Destination) -> Destination | None:
+        """The destination that a thread was begun for, if it is such a post."""
+        found = (
+            select(destinations)
+            .join(posts, posts.c.destination_id == destinations.c.id)
+            .where(
+                destinations.c.platform == thread.platform,
+                destinations.c.chat_id == thread.chat_id,
+                posts.c.thread_id == thread.thread_id,
+            )
+        )
+        row = (await connection.execute(found)).first()
+        if row is None:
+            return None
+        return to_destination(row.platform, row.chat_id, row.thread_id, row.home_id)
 
     @writes
     async def put(

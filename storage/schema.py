@@ -333,6 +333,12 @@ deliveries: Final = Table(
     Column("bundle", WholeNumber),
     PrimaryKeyConstraint("destination_id", "update_seq"),
     partial_index("ix_deliveries_due", "lane", "due_at", where="state = 'pending'"),
+    partial_index(
+        "ix_deliveries_repeats",
+        "lane",
+        "due_at",
+        where="state = 'pending' AND bundle IS NOT NULL",
+    ),
     **CLUSTERED,
 )
 

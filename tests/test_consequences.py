@@ -17,6 +17,7 @@ from bot.errors import (
     NotSent,
     PlatformStopped,
     Refused,
+    Troubled,
 )
 from bot.model import ALL_KINDS, Delivery, DeliveryState, Seq, ShowId, UpdateKind
 from bot.outbox.consequences import (
@@ -72,6 +73,9 @@ def test_what_was_sent_keeps_the_id_of_its_message() -> None:
         (MaybeSent("no answer"), 9, DeliveryState.UNCERTAIN),
         (AskAgain("no answer"), 4, DeliveryState.PENDING),
         (AskAgain("no answer"), 5, DeliveryState.UNCERTAIN),
+        (Troubled("503"), 5, DeliveryState.PENDING),
+        (Troubled("503"), 19, DeliveryState.PENDING),
+        (Troubled("503"), 20, DeliveryState.UNCERTAIN),
         (Refused("too long"), 1, DeliveryState.FAILED),
         (DestinationLost("blocked"), 1, DeliveryState.HELD),
         (DestinationLost("blocked"), 19, DeliveryState.HELD),
@@ -131,7 +135,31 @@ def test_a_repeat_comes_while_the_platform_still_knows_it_for_one(chance: float)
     assert settled(AskAgain("x"), 4).counted
 
 
-@pytest.mark.parametrize("error", [MaybeSent("x"), HardlySent("x"), AskAgain("x")])
+def test_a_platform_in_trouble_is_asked_again_soon_and_then_as_long_as_for_any_message() -> None:
+    waits = [wait(Troubled("503"), attempt) for attempt in range(1, 20)]
+    soon = [wait(AskAgain("x"), attempt) for attempt in range(1, 5)]
+    long = [0.9 * wait(NotSent("x"), attempt) for attempt in range(1, 16)]
+    assert waits == [*soon, *long]
+    assert sum(waits) > dt.timedelta(days=2).total_seconds()
+
+
+def test_a_platform_in_trouble_may_have_taken_the_message_and_the_attempt_counts() -> None:
+    for attempts in range(1, 20):
+        outcome = settled(Troubled("503"), attempts)
+        assert outcome.maybe_sent
+        assert outcome.counted
+    assert settled(Troubled("503"), 20).due_at is None
+
+
+@given(st.integers(1, 19), st.floats(0, 1))
+def test_a_platform_in_trouble_is_never_asked_later_than_the_wait_says(
+    attempts: int, chance: float
+) -> None:
+    longest = wait(Troubled("503"), attempts, chance=1)
+    assert 0.8 * longest - 0.001 <= wait(Troubled("503"), attempts, chance) <= longest
+
+
+@pytest.mark.parametrize("error", [MaybeSent("x"), HardlySent("x"), AskAgain("x"), Troubled("x")])
 def test_what_may_have_arrived_is_remembered_by_the_first_of_its_message(error: Exception) -> None:
     for attempts in (1, 100):
         outcome = settlement(Delivery(Seq(7), 3, attempts), error, None, NOW, EVEN, Seq(5))

@@ -19,6 +19,7 @@ from bot.errors import (
     PlatformStopped,
     Refused,
     StorageFull,
+    Troubled,
 )
 from bot.model import (
     ALL_KINDS,
@@ -33,7 +34,7 @@ from bot.model import (
     UpdateKind,
 )
 from bot.outbox.carrier import IN_FLIGHT
-from bot.outbox.holds import STOPPED, Holds
+from bot.outbox.holds import SILENT_CHATS, STOPPED, Holds
 from bot.outbox.settler import Settler
 from storage.joins import Signposts
 from storage.outbox import Deliveries, Settlement
@@ -206,6 +207,27 @@ async def test_after_three_doubtful_sends_it_is_uncertain(world: World) -> None:
         world.clock.pass_by(hours=1)
     assert world.chat.attempts == 3
     assert await world.counts() == {"uncertain": 1}
+
+
+async def test_an_outage_of_a_platform_that_knows_repeats_loses_nothing(world: World) -> None:
+    await world.follow()
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [Troubled("503")] * 12
+    for _ in range(13):
+        await world.deliver()
+        world.clock.pass_by(hours=8)
+    assert world.chat.titles() == ["RENEWED · All of Us Are Dead, season 2"]
+    assert await world.counts() == {"sent": 1}
+
+
+async def test_a_platform_in_trouble_is_left_alone_for_a_while(world: World) -> None:
+    for chat in range(1, 31):
+        await world.follow(Destination(Platform.TELEGRAM, chat))
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [Troubled("503")] * 30
+    await world.deliver()
+    assert SILENT_CHATS <= world.chat.attempts < SILENT_CHATS + IN_FLIGHT
+    assert await world.counts() == {"pending": 30}
 
 
 async def test_a_lost_chat_is_suspended_and_its_news_kept_for_its_return(world: World) -> None:

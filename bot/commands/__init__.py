@@ -91,13 +91,23 @@ class Command:
         return self.access is Access.MANAGERS
 
     def written(self, arguments: Mapping[str, Any]) -> str:
-        """The command with these arguments as one line, such as a person would write it."""
-        given = [one for one in self.parameters if one.name in arguments and not one.typed]
-        words = [_written(arguments[one.name]) for one in given]
+        """The command with these arguments as one line, such as a person would write it.
+
+        What can only be given where options are typed stands behind its name: "role:123".
+        """
+        given = [one for one in self.parameters if one.name in arguments]
+        words = [
+            f"{one.name}:{_written(arguments[one.name])}"
+            if one.typed
+            else _written(arguments[one.name])
+            for one in given
+        ]
         return " ".join((f"/{self.name}", *words))
 
 
 def _written(argument: Any) -> str:
+    if isinstance(argument, bool):
+        return "yes" if argument else "no"
     return answers.kinds_list(argument) if isinstance(argument, frozenset) else str(argument)
 
 

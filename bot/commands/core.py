@@ -46,9 +46,11 @@ class Catalogue:
             if version > self._version:
                 titles = await self.storage.shows.titles()
                 self._index = await asyncio.to_thread(TitleIndex, titles)
+                if self._version < 0:
+                    # It stays, and is large: looking for garbage in it would hold up everybody.
+                    # Only the first: later there is more in memory that is not to stay.
+                    gc.freeze()
                 self._version = version
-                # It stays, and is large: looking for garbage in it would hold up everybody.
-                gc.freeze()
 
 
 @dataclass(slots=True)

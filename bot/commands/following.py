@@ -40,8 +40,9 @@ async def subscribe(
 async def unsubscribe(core: Core, caller: Caller, show: str) -> Message:
     """Follow a show no more."""
     found = await core.find_show(show)
+    was = await core.storage.subscriptions.get(caller.destination, found.id)
     if await core.storage.subscriptions.remove(caller.destination, found.id):
-        return answers.unsubscribed(found)
+        return answers.unsubscribed(found, was)
     return answers.not_subscribed(found)
 
 

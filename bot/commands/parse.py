@@ -68,7 +68,7 @@ def _command(name: str) -> Command:
 
 def _arguments(command: Command, words: Sequence[_Word]) -> dict[str, Any]:
     taken: dict[str, Any] = {}
-    rest = list(words)
+    rest = [one for one in words if not _take_typed(command, one, taken)]
     for parameter in reversed(command.parameters):
         if parameter.takes is Takes.KINDS:
             kinds, rest = _trailing_kinds(rest)
@@ -84,6 +84,19 @@ def _arguments(command: Command, words: Sequence[_Word]) -> dict[str, Any]:
     if rest:
         raise UserError(f"“{shorten(clean(rest[0].text), 40)}” is too much. Write: {command.usage}")
     return taken
+
+
+def _take_typed(command: Command, word: _Word, taken: dict[str, Any]) -> bool:
+    """Take an option behind its name, such as buttons have: "role:123", "publish:yes"."""
+    name, _, value = word.text.partition(":")
+    parameter = next((one for one in command.parameters if one.typed and one.name == name), None)
+    if parameter is None or word.quoted:
+        return False
+    if parameter.takes is Takes.ROLE and value.isdecimal():
+        taken[name] = int(value)
+    elif parameter.takes is Takes.SWITCH and value in ("yes", "no"):
+        taken[name] = value == "yes"
+    return name in taken
 
 
 def _choice(word: str, choices: Sequence[str], command: Command) -> str:

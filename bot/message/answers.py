@@ -55,9 +55,14 @@ def _toggles(show: Show, kinds: Kinds) -> tuple[Action, ...]:
     )
 
 
-def unsubscribed(show: Show) -> Message:
-    """The reply to an unsubscription, with the way back."""
-    again = Action("Subscribe again", f"/subscribe {show.id}")
+def unsubscribed(show: Show, was: Subscription | None = None) -> Message:
+    """The reply to an unsubscription, with the way back to what it was."""
+    words = ["/subscribe", show.id]
+    if was is not None:
+        words += [kinds_list(was.kinds)] * (was.kinds != ALL_KINDS)
+        words += [f"role:{was.role_id}"] * (was.role_id is not None)
+        words += ["publish:yes"] * bool(was.publish)
+    again = Action("Subscribe again", " ".join(words))
     return Message(f"Unsubscribed: no more alerts for {show.title}.", actions=(again,))
 
 

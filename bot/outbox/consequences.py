@@ -14,6 +14,7 @@ from bot.errors import (
     NotSent,
     PlatformStopped,
     Refused,
+    Troubled,
 )
 from bot.model import Delivery, DeliveryState, Seq
 from bot.text import clean, shorten, without_secrets
@@ -30,6 +31,9 @@ MAYBE_WAITS: Final = (60 * _SECOND, 600 * _SECOND)
 
 ASK_WAITS: Final = tuple(seconds * _SECOND for seconds in (2, 5, 15, 40))
 """The waits while the platform knows a repeat: never longer, for it forgets within minutes."""
+
+TROUBLED_WAITS: Final = (*ASK_WAITS, *WAITS)
+"""The waits after a platform that knows repeats said it is in trouble: its outage may last."""
 
 _UNCOUNTED: Final = (MustWait, DestinationMoved, PlatformStopped)
 """What says nothing about the delivery itself: it comes back, however often."""
@@ -117,6 +121,8 @@ def _consequence(attempts: int, error: Exception) -> tuple[DeliveryState, dt.tim
         return DeliveryState.HELD, _SECOND
     if isinstance(error, _UNCOUNTED):
         return DeliveryState.PENDING, 0 * _SECOND
+    if isinstance(error, Troubled):
+        return _next_try(attempts, TROUBLED_WAITS, MOST_TRIES, DeliveryState.UNCERTAIN)
     if isinstance(error, HardlySent):
         return _next_try(attempts, WAITS, MOST_TRIES, DeliveryState.UNCERTAIN)
     if isinstance(error, MaybeSent):

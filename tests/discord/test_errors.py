@@ -23,6 +23,7 @@ from bot.errors import (
     NotSent,
     PlatformStopped,
     Refused,
+    Troubled,
     WaitsAlone,
 )
 from bot.platforms.discord.errors import (
@@ -147,11 +148,11 @@ ANSWERS: Final[list[tuple[int, int, Any]]] = [
     (429, 20016, (WaitsAlone, 60)),
     (404, 10062, Refused),
     (400, 40060, Refused),
-    (500, 0, AskAgain),
-    (502, 0, AskAgain),
-    (503, 0, AskAgain),
-    (504, 0, AskAgain),
-    (524, 0, AskAgain),
+    (500, 0, Troubled),
+    (502, 0, Troubled),
+    (503, 0, Troubled),
+    (504, 0, Troubled),
+    (524, 0, Troubled),
     (400, 0, DeliveryError),
     (403, 999_999, DeliveryError),
     (404, 0, DeliveryError),
@@ -186,8 +187,8 @@ def test_every_answer_tells_what_to_do_next_in_a_short_sentence(code: int) -> No
         (from_elsewhere(400), NotSent),
         (from_elsewhere(403), NotSent),
         (from_elsewhere(404), NotSent),
-        (from_elsewhere(502), AskAgain),
-        (from_elsewhere(503), AskAgain),
+        (from_elsewhere(502), Troubled),
+        (from_elsewhere(503), Troubled),
     ],
 )
 def test_an_answer_that_is_not_of_discord_has_its_consequence(

@@ -31,7 +31,7 @@ from tests.fakes.discord.gate import problems
 
 NEWS_URL: Final = "https://www.netflix.com/tudum/news"
 DAY: Final = Day(dt.date(2027, 4, 20), "20 April 2027")
-DAY_SHOWN: Final = "<t:1808222400:D>"
+DAY_SHOWN: Final = "<t:1808215200:D>"
 
 
 def units(text: str) -> int:
@@ -277,7 +277,7 @@ def trailer() -> Message:
     return alert_of(an_update("trailer"))
 
 
-SOURCE: Final = f"Official · Netflix, <t:1795348800:D> · [source]({NEWS_URL})"
+SOURCE: Final = f"Official · Netflix, <t:1795341600:D> · [source]({NEWS_URL})"
 RENEWED: Final = "RENEWED · All of Us Are Dead, season 2"
 RENEWED_LINES: Final = (
     "Netflix has ordered a second season.\n"

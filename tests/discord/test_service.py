@@ -18,10 +18,10 @@ from bot.model import Destination, Platform, Seq, ShowId, Subscription
 from bot.outbox.messenger import Notice
 from bot.platforms.discord import wire as wire_module
 from bot.platforms.discord.access import Access
-from bot.platforms.discord.errors import Banned, DirectStopped
+from bot.platforms.discord.errors import CODES, Banned, DirectStopped
 from bot.platforms.discord.refusals import MOST
 from bot.platforms.discord.service import Discord
-from bot.platforms.discord.watchdog import SILENT, Watchdog
+from bot.platforms.discord.watchdog import LOST, SILENT, Watchdog
 from cogs import EXTENSIONS
 from storage.store import Storage, open_storage
 from storage.trust import trust
@@ -211,6 +211,98 @@ async def test_a_server_that_is_not_the_bots_is_not_asked(bot: Bot, discord: Fak
     assert not discord.calls(SEND)
 
 
+async def test_a_client_that_is_given_up_is_replaced(
+    bot: Bot, discord: FakeDiscord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = bot.client
+    await bot.storage.notes.put("discord.starts", "[]")  # else it waits some seconds
+    await before.close()
+    await to_thread(discord.wait_until_identified, 2)
+    async with asyncio.timeout(PATIENCE):
+        while bot.service._wire.client in (None, before):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_channel_that_is_known_to_be_closed_is_not_asked(
+    bot: Bot, discord: FakeDiscord
+) -> None:
+    closed, bare = bot.guild.text("closed"), bot.guild.text("bare")
+    bot.guild.forbid(closed, "send_messages")
+    bot.guild.forbid(bare, "embed_links")
+    for channel in (closed, bare):
+        await seen(bot, channel)
+    async with asyncio.timeout(PATIENCE):
+        while not (known := bot.client.get_channel(bare.id)).overwrites:
+            await asyncio.sleep(0.01)
+    assert known.overwrites
+    with pytest.raises(DestinationLost, match="Send Messages"):
+        await bot.send(closed)
+    assert await bot.send(bare)
+    assert discord.invalid_requests == 0
+    assert discord.sent_to(bare)[0].embeds == []
+
+
+async def test_a_role_that_is_gone_is_not_pinged(
+    bot: Bot, discord: FakeDiscord, news: Channel
+) -> None:
+    fans, gone = bot.guild.role("fans", mentionable=True), bot.guild.role("gone", mentionable=True)
+    bot.guild.delete_role(gone)
+    async with asyncio.timeout(PATIENCE):
+        while bot.client.get_guild(bot.guild.id).get_role(fans.id) is None or (
+            bot.client.get_guild(bot.guild.id).get_role(gone.id)
+        ):
+            await asyncio.sleep(0.01)
+    await bot.send(news, 1, role_id=gone.id)
+    await bot.send(news, 2, role_id=fans.id)
+    assert [one.pings for one in discord.sent_to(news)] == [(), (fans.id,)]
+
+
+async def test_what_is_to_be_published_goes_without_what_is_not(bot: Bot, news: Channel) -> None:
+    here = Destination(Platform.DISCORD, news.id, None, bot.guild.id)
+    both = [notice(1), notice(2), notice(3, publish=True)]
+    assert bot.messenger.fitting(here, both) == 2
+    assert bot.messenger.fitting(here, both[2:]) == 1
+
+
+async def test_a_long_global_limit_holds_all_channels(
+    bot: Bot, discord: FakeDiscord, news: Channel
+) -> None:
+    bot.service._refusals._now = bot.steady
+    discord.flood(40, scope="global")
+    with pytest.raises(MustWait):
+        await bot.send(news)
+    asked = len(discord.requests)
+    with pytest.raises(MustWait, match="everything") as told:
+        await bot.send(bot.guild.text("other"))
+    assert told.value.seconds > 30
+    assert len(discord.requests) == asked
+    bot.steady.now = 60
+    assert await bot.send(news)
+
+
+async def test_what_is_doubted_for_another_reason_than_a_right_is_not_resumed(
+    bot: Bot, news: Channel
+) -> None:
+    here = Destination(Platform.DISCORD, news.id, None, bot.guild.id)
+    await bot.storage.subscriptions.put(Subscription(here, ShowId("dark")))
+    await seen(bot, news)
+    stored = bot.storage.destinations
+    for why in (
+        "There is no such channel: subscribe in another (404/10003).",
+        "The thread is closed",
+    ):
+        await stored.suspend_chat(Platform.DISCORD, news.id, why, NOW)
+        bot.client.dispatch("ready")
+        await asyncio.sleep(0.2)
+        assert await stored.suspended(here)
+        await stored.resume(here, NOW)
+    await stored.suspend_chat(Platform.DISCORD, news.id, f"{CODES[50013][0]} (403)", NOW)
+    bot.client.dispatch("ready")
+    async with asyncio.timeout(PATIENCE):
+        while await stored.suspended(here):
+            await asyncio.sleep(0.01)
+
+
 class TestForums:
     @pytest.fixture
     async def forum(self, bot: Bot) -> Channel:
@@ -274,22 +366,16 @@ class TestWatchdog:
         await Watchdog(bot.client, lambda: late).look()
         await to_thread(discord.wait_until_resumed)
 
-    async def test_without_any_connection_all_begins_anew(
-        self, bot: Bot, discord: FakeDiscord
-    ) -> None:
+    async def test_without_any_connection_the_client_is_given_up(self, bot: Bot) -> None:
         now = time.perf_counter()
         watchdog = Watchdog(bot.client, lambda: now)
         before = bot.client
         before.ws._keep_alive.stop()
         before.ws._keep_alive = None
-        await bot.storage.notes.put("discord.starts", "[]")  # else it waits some seconds
-        now += SILENT - 1
-        await watchdog.look()
-        assert not before.is_closed()
+        now += LOST - 1
+        assert await watchdog.look()
         now += 2
-        await watchdog.look()
-        assert before.is_closed()
-        await to_thread(discord.wait_until_identified, 2)
+        assert not await watchdog.look()
 
     async def test_requests_that_wait_for_nothing_any_more_go_on(
         self, bot: Bot, news: Channel

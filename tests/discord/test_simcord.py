@@ -5,7 +5,7 @@ and who sees which command; it does not know keys of messages, and believes ever
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import simcord
 
 from bot.app import Engine
 from bot.commands.files import load_starter
-from bot.model import Platform
+from bot.model import Destination, Platform, Subscription
 from bot.platforms.discord.access import NEEDED, Access
 from bot.platforms.discord.client import AnyClient, new_client
 from bot.platforms.discord.desk import Desk
@@ -29,6 +29,7 @@ from storage.store import Storage, open_storage
 from storage.trust import trust
 from tests.build import NOW, TODAY, an_update
 from tests.fakes.clock import FakeClock
+from tests.storage.builders import sql
 
 SHOW = "all-of-us-are-dead"
 
@@ -52,7 +53,7 @@ class World:
         """The bot, as it is when its process has just begun."""
         desk = Desk(self.engine.core, self.seals)
         client = new_client(Access("token"), desk, EXTENSIONS, Refusals(), _begin)
-        Guilds(client, self.storage, self.clock, self.engine.core.wake)
+        Guilds(client, self.storage, self.clock, self.engine.core.wake, self.wire.away)
         self.wire.client = client
         return client
 
@@ -109,6 +110,14 @@ def said(result: simcord.InteractionResult) -> str:
     return result.response.content
 
 
+async def followed(town: Town) -> list[Subscription]:
+    here = Destination(Platform.DISCORD, town.channel.id, None, town.guild.id)
+    found = await town.world.storage.subscriptions.of(here)
+    (row,) = await sql(town.world.storage, "SELECT home_id FROM destinations")
+    there = replace(here, home_id=row[0])
+    return [replace(one, destination=there) for one in found]
+
+
 class TestCommands:
     async def test_a_manager_subscribes_and_alone_sees_the_answer(self, town: Town) -> None:
         result = await town.manager.slash(town.channel, "subscribe", show="all of us are ded")
@@ -155,6 +164,29 @@ class TestCommands:
         everyone = town.guild.default_role
         refused = await town.manager.slash(town.channel, "subscribe", show=SHOW, role=everyone)
         assert "I do not ping everyone" in said(refused)
+
+
+class TestButtonsThatSubscribe:
+    async def test_they_keep_the_role_and_the_server(self, town: Town) -> None:
+        fans = town.guild.create_role("fans", mentionable=True)
+        asked = await town.manager.slash(
+            town.channel, "subscribe", show="outlander please", role=fans
+        )
+        assert asked.response is not None
+        await town.manager.click(asked.response, label="Outlander")
+        assert "Alerts ping the role you chose" in asked.response.content
+        (one,) = await followed(town)
+        assert (one.role_id, one.destination.home_id) == (fans.id, town.guild.id)
+
+    async def test_subscribe_again_restores_what_was(self, town: Town) -> None:
+        fans = town.guild.create_role("fans", mentionable=True)
+        await town.manager.slash(town.channel, "subscribe", show=SHOW, role=fans, kinds="dated")
+        before = await followed(town)
+        gone = await town.manager.slash(town.channel, "unsubscribe", show=SHOW)
+        assert await followed(town) == []
+        assert gone.response is not None
+        await town.manager.click(gone.response, label="Subscribe again")
+        assert await followed(town) == before
 
 
 class TestPermissions:

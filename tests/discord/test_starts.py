@@ -49,6 +49,12 @@ def test_a_crash_loop_never_begins_500_sessions_within_a_day() -> None:
     assert len(starts) > MOST_A_DAY / 2
 
 
+def test_each_start_of_a_bot_with_shards_begins_a_session_for_each() -> None:
+    starts = seconds_ago(*range(0, 1000, 10))
+    assert wait_before(starts, NOW) == dt.timedelta(minutes=4)
+    assert wait_before(starts, NOW, shards=16) == dt.timedelta(seconds=5)
+
+
 @given(st.lists(st.floats(-1e5, 2e5), max_size=600))
 def test_no_wait_is_negative_or_longer_than_a_day(ages: list[float]) -> None:
     wait = wait_before(seconds_ago(*ages), NOW)

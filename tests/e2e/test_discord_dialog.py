@@ -199,7 +199,7 @@ def announce(home: Home, show: str, season: int = 19) -> None:
 # --- commands, everywhere ---
 
 _PLACES: Final = ("text", "announcement", "voice", "thread", "private thread", "announcement "
-                  "thread", "forum post", "direct chat")  # fmt: skip
+                  "thread", "forum post", "direct message")  # fmt: skip
 
 
 def place_of(discord: FakeDiscord, server: Fans, where: str) -> Channel:
@@ -304,7 +304,7 @@ def test_where_the_bot_is_no_member_it_tells_and_refuses_to_subscribe(
         said = discord.ask(away.ann, place, name, forged=True, **options)
         assert answer(said).is_ephemeral
         assert "I am no member here" in plain(said)
-        assert "direct chat" in plain(said), "what to do instead"
+        assert "direct message" in plain(said), "what to do instead"
     assert follows(discord, away.ann, place).startswith(NOTHING)
 
 
@@ -632,10 +632,13 @@ def test_a_role_is_pinged_by_alerts_if_it_can_be(discord: FakeDiscord, home: Hom
     assert role.mention in alert.content
 
 
-def test_a_bot_that_may_mention_everyone_may_ping_any_role(discord: FakeDiscord) -> None:
+def test_who_may_mention_everyone_may_let_such_a_bot_ping_any_role(discord: FakeDiscord) -> None:
     server = fans(discord)
-    server.guild.allow(server.channel, "mention_everyone")
     role = server.guild.role("series")
+    server.guild.allow(server.channel, "mention_everyone")
+    said = discord.ask(server.ann, server.channel, "subscribe", show="kin", role=role)
+    assert "I may not mention @series" in plain(said)
+    server.guild.allow(server.channel, "mention_everyone", to=server.ann)
     said = discord.ask(server.ann, server.channel, "subscribe", show="kin", role=role)
     assert "Alerts ping the role you chose." in plain(said)
 

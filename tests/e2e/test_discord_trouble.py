@@ -100,7 +100,7 @@ def test_who_can_be_reached_no_more_is_suspended_and_comes_back(
         assert bare.embeds == []
         assert "Netflix has ordered a 9th season." in bare.content
         assert f"<{NEWS}>" in bare.content
-        assert [one.code for one in requests_to(discord, plain)] == [50013, None]
+        assert [one.code for one in requests_to(discord, plain)] == [None]
         (unpinged,) = discord.sent_to(called)
         assert (unpinged.pings, unpinged.allowed_mentions) == ((), {"parse": []})
         assert query(home, "SELECT 1 FROM subscriptions WHERE role_id IS NOT NULL") == []
@@ -294,7 +294,7 @@ def hang(discord: FakeDiscord) -> None:
 @pytest.mark.parametrize(
     ("trouble", "told", "identifies"),
     [
-        (refuse_intents, ("switch its privileged intents on", "retry_in=600.0"), 1),
+        (refuse_intents, ("needs no privileged intents", "retry_in=600.0"), 1),
         (leave_no_starts, ("discord.no_sessions_left", "retry_in=14400.0"), 0),
         (hang, (), 0),
     ],

@@ -205,8 +205,9 @@ async def test_a_server_is_suspended_and_resumed_with_all_of_its_channels(homes:
     assert await homes.destinations.suspend_home(*where, "kicked", NOW) == 2
     assert await reached(homes) == [3, 4]
     held = await homes.destinations.unreached_in(*where)
-    assert held == [(a_channel(1), "kicked"), (a_channel(2), "kicked")]
-    assert {one.home_id for one, _ in held} == {HOME}
+    assert held == [(a_channel(1), "kicked", True), (a_channel(2), "kicked", True)]
+    assert {one.destination.home_id for one in held} == {HOME}
+    assert await homes.destinations.unreached_homes(Platform.DISCORD) == {HOME}
     assert await homes.destinations.unreached_in(Platform.DISCORD, AWAY) == []
     assert await homes.destinations.resume_home(*where, NOW)
     assert await reached(homes) == [1, 2, 3, 4]
@@ -268,7 +269,7 @@ async def test_who_is_in_doubt_is_reached_again_with_what_waited(homes: Storage)
     await later(homes, hours=8)
     await homes.destinations.doubt(await id_of(homes, a_channel(2)), "no right", NOW)
     assert await homes.destinations.unreached_in(Platform.DISCORD, HOME) == [
-        (a_channel(2), "no right")
+        (a_channel(2), "no right", False)
     ]
     assert await homes.destinations.resume(a_channel(2), NOW + SECOND)
     assert await due_chats(homes, NOW + SECOND) == [2]

@@ -152,8 +152,8 @@ async def test_only_due_and_open_rows_are_indexed(storage: Storage) -> None:
         if (match := re.search(r"INDEX (\w+) .* WHERE ", words))
     }
     assert partial == {
-        "ix_deliveries_due", "ix_destinations_home", "ix_destinations_moved", "ix_fanouts_open",
-        "ix_subscriptions_extras", "ix_updates_until",
+        "ix_deliveries_due", "ix_deliveries_repeats", "ix_destinations_home",
+        "ix_destinations_moved", "ix_fanouts_open", "ix_subscriptions_extras", "ix_updates_until",
     }  # fmt: skip
 
 

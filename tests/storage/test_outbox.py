@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.errors import AskAgain
 from bot.model import (
     Delivery,
     DeliveryState,
@@ -28,6 +29,7 @@ from bot.model import (
     Update,
     UpdateKind,
 )
+from bot.outbox.consequences import settlement
 from storage.outbox import Extras, Settlement
 from storage.schema import REACHED
 from storage.store import Storage, open_storage
@@ -55,6 +57,7 @@ from tests.storage.builders import (
     state_of,
     states,
     tell,
+    write,
 )
 
 T = TypeVar("T")
@@ -367,6 +370,9 @@ async def test_a_claim_finds_what_is_due_by_the_index_and_reads_no_table_through
         steps = [step for one in ran[:] for step in await plan_of(storage, *one)]
     by_index = "SEARCH deliveries USING INDEX ix_deliveries_due (lane=?"
     assert sum(step.startswith(by_index) for step in steps) == 3
+    repeats = "SEARCH deliveries USING INDEX ix_deliveries_repeats (lane=? AND due_at<?)"
+    assert steps.count(repeats) == 1
+    assert "USE TEMP B-TREE FOR ORDER BY" not in steps
     extras = "SEARCH subscriptions USING INDEX ix_subscriptions_extras (destination_id=?)"
     assert extras in steps
     tables = ("deliveries", "destinations", "subscriptions", "updates")
@@ -456,6 +462,85 @@ async def test_a_crash_leaves_a_bundle_as_it_was(filled: Storage) -> None:
     for _ in range(2):
         await filled.deliveries.release(NOW)
         assert await bundles(filled) == [(1, 1), (2, 1), (3, 3)]
+
+
+# A repeat comes before news
+
+CHATS, CLAIM = 600, 50
+
+
+@pytest.fixture
+async def crowded(storage: Storage) -> Storage:
+    """A store with an update that is due to many chats."""
+    await put_shows(storage)
+    await write(
+        storage,
+        *(f"INSERT INTO destinations (platform, chat_id) VALUES ('telegram', {chat})"
+          for chat in range(1, CHATS + 1)),
+        "INSERT INTO subscriptions (show_id, destination_id, kinds, since_seq, lane) "
+        f"SELECT '{SHOW}', id, 15, 0, 2 FROM destinations",
+    )  # fmt: skip
+    await tell(storage)
+    return storage
+
+
+async def claim_some(
+    storage: Storage, now: dt.datetime = NOW, limit: int = CLAIM, busy: Collection[int] = ()
+) -> list[Delivery]:
+    parcels = await storage.deliveries.claim(now, LEASE, limit, busy, Platform.TELEGRAM)
+    return [one for parcel in parcels for one in parcel.deliveries]
+
+
+async def test_what_may_have_arrived_is_repeated_as_soon_as_it_is_due_before_any_news(
+    crowded: Storage,
+) -> None:
+    unanswered, *others = await claim_some(crowded)
+    error = AskAgain("no answer")
+    asked = settlement(unanswered, error, None, NOW, 0.5, unanswered.seq)
+    await crowded.deliveries.settle([asked, *map(sent, others)])
+    assert asked.due_at is not None
+    early = await claim_some(crowded, asked.due_at - dt.timedelta(milliseconds=1))
+    assert unanswered.destination_id not in [one.destination_id for one in early]
+    claimed = await claim_some(crowded, asked.due_at)
+    assert unanswered.destination_id in [one.destination_id for one in claimed]
+    assert len(claimed) == CLAIM
+    assert not {one.destination_id for one in claimed} & {one.destination_id for one in early}
+
+
+async def test_what_a_crash_left_in_flight_is_repeated_before_any_news(crowded: Storage) -> None:
+    lost = await claim_some(crowded, limit=CLAIM + 10)
+    assert await crowded.deliveries.release(NOW + SECOND) == CLAIM + 10
+    first, second = [await claim_some(crowded, NOW + SECOND) for _ in range(2)]
+    assert [len(first), len(second)] == [CLAIM, CLAIM]
+    repeated = [one.destination_id for one in (*first, *second) if one.bundle]
+    assert sorted(repeated) == [one.destination_id for one in lost]
+    assert [one.bundle is None for one in second].count(True) == CLAIM - 10
+
+
+async def test_repeats_of_many_updates_leave_no_room_for_news_while_more_are_due(
+    crowded: Storage,
+) -> None:
+    await tell(crowded)
+    lost = await claim_some(crowded) + await claim_some(crowded)
+    assert len({one.destination_id for one in lost}) == len(lost) / 2 == CLAIM
+    await crowded.deliveries.release(NOW + SECOND)
+    claimed = [await claim_some(crowded, NOW + SECOND) for _ in range(3)]
+    assert [all(one.bundle for one in each) for each in claimed] == [True, True, False]
+
+
+async def test_a_repeat_to_a_busy_chat_or_on_another_platform_takes_no_room(
+    crowded: Storage,
+) -> None:
+    lost = await claim_some(crowded)
+    await crowded.deliveries.release(NOW + SECOND)
+    busy = {one.destination_id for one in lost}
+    news = await claim_some(crowded, NOW + SECOND, busy=busy)
+    assert len(news) == CLAIM
+    assert not busy & {one.destination_id for one in news}
+    elsewhere = await crowded.deliveries.claim(
+        NOW + SECOND, LEASE, CLAIM, platform=Platform.DISCORD
+    )
+    assert elsewhere == []
 
 
 # After a crash, and at a stop

@@ -1,5 +1,7 @@
 """Posts: the thread that a destination has for a show."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.model import Destination, Platform, ShowId
@@ -41,6 +43,13 @@ async def test_a_thread_that_is_gone_is_forgotten_and_no_other_one(filled: Stora
     assert await filled.posts.get(FORUM, SHOW) is None
     assert await filled.posts.get(FORUM, DARK) == 11
     assert await filled.posts.get(OTHER, SHOW) == 10
+
+
+async def test_a_post_tells_for_which_forum_it_is(filled: Storage) -> None:
+    await filled.posts.put(FORUM, SHOW, 10)
+    assert await filled.posts.owner(replace(FORUM, thread_id=10)) == FORUM
+    assert await filled.posts.owner(replace(OTHER, thread_id=10)) is None
+    assert await filled.posts.owner(replace(FORUM, thread_id=11)) is None
 
 
 async def test_who_deletes_everything_has_no_threads_and_gets_none(filled: Storage) -> None:

@@ -141,8 +141,13 @@ def _counting(refusals: Refusals) -> aiohttp.TraceConfig:
         _context: SimpleNamespace,
         params: aiohttp.TraceRequestEndParams,
     ) -> None:
-        response = params.response
-        refusals.answered(response.status, response.headers.get("X-RateLimit-Scope"))
+        response, headers = params.response, params.response.headers
+        wait = headers.get("Retry-After", "0")
+        refusals.answered(
+            response.status,
+            headers.get("X-RateLimit-Scope"),
+            float(wait) if wait.isdecimal() else 0.0,
+        )
 
     trace = aiohttp.TraceConfig()
     trace.on_request_end.append(ended)

@@ -35,6 +35,7 @@ from bot.platforms.discord.places import (
     is_member,
     name_of,
     placed,
+    there,
 )
 from bot.platforms.discord.replies import Reply, Said
 from bot.platforms.discord.rights import Rights, check_subscription
@@ -205,8 +206,8 @@ class Desk:
         role: discord.Role | None,
     ) -> Said:
         try:
-            place = placed(interaction, channel)
-        except UserError as error:
+            place = await self._placed(interaction, channel)
+        except (UserError, StorageError) as error:
             return Said(answers.mistake(str(error)), here(interaction).destination)
         as_caller = partial(self._caller, interaction, place, call, role)
         said = await respond(self._core, call, as_caller)
@@ -214,6 +215,16 @@ class Desk:
             said = _about(said, place.name)
         await self._reached(place)
         return Said(said, place.destination)
+
+    async def _placed(self, interaction: Interaction, channel: Chosen | None) -> Place:
+        """The channel that is asked about: in the post of a show, the forum which has that post."""
+        place = placed(interaction, channel)
+        if place.destination.thread_id is None:
+            return place
+        forum = await self._core.storage.posts.owner(place.destination)
+        if forum is None:
+            return place
+        return replace(place, destination=forum, name=name_of(interaction, forum), chosen=True)
 
     async def _caller(
         self,
@@ -224,14 +235,12 @@ class Desk:
         matters: bool,
     ) -> Caller:
         """Who asks, as the core sees them; raises `UserError` for what cannot be had there."""
-        member = is_member(interaction)
-        if matters and not member:
-            raise UserError(wording.NOT_A_MEMBER)
         if place.chosen and not place.theirs.view_channel:
             raise UserError(wording.NOT_VISIBLE.format(channel=place.name))
         manages = await self._manages(interaction, place, call, matters=matters)
         if call.name == "subscribe":
             check_subscription(place, role, call.arguments.get("publish"))
+        member = is_member(interaction)
         return Caller(place.destination, interaction.user.id, manages, wishes=member)
 
     async def _manages(
@@ -240,6 +249,8 @@ class Desk:
         """Whether this person manages the place, where it matters; if not, `UserError` says so."""
         if not matters or place.private:
             return matters
+        if not is_member(interaction):
+            raise UserError(wording.NOT_A_MEMBER)
         if not await self._rights.manages(interaction, call.name):
             raise UserError(wording.MANAGERS)
         return True
@@ -247,6 +258,9 @@ class Desk:
     async def _obey(self, interaction: Interaction, place: Place, press: Press) -> Said:
         try:
             order = await self._orders.order(press)
+            if interaction.guild_id is not None:  # what a button acts for does not tell its server
+                home = replace(order.about, home_id=interaction.guild_id)
+                order = replace(order, about=home)
             as_caller = self._presser(interaction, place, order)
             await check(order, press, as_caller)
             await self._orders.use(order)
@@ -255,9 +269,8 @@ class Desk:
         said = await reply(self._core, order.line, as_caller)
         if said.document:  # it stands beside the message, whose buttons go on to work
             await self._orders.keep(order)
-        there, asked = order.about, place.destination
-        if order.keyboard and (there.chat_id, there.thread_id) != (asked.chat_id, asked.thread_id):
-            said = _about(said, name_of(interaction, there))
+        if order.keyboard and order.about != place.destination:
+            said = _about(said, name_of(interaction, order.about))
         return Said(said, order.about, in_place=order.keyboard is not None)
 
     def _presser(
@@ -267,6 +280,12 @@ class Desk:
 
         async def caller(matters: bool) -> Caller:
             manages = await self._manages(interaction, place, call, matters=matters)
+            if call.name == "subscribe":
+                check_subscription(
+                    there(interaction, order.about),
+                    _role(interaction, call),
+                    call.arguments.get("publish"),
+                )
             return Caller(order.about, interaction.user.id, manages)
 
         return caller
@@ -282,6 +301,12 @@ class Desk:
                 self._core.wake()
         except StorageError as error:
             log.error("discord.not_resumed", problem=str(error))
+
+
+def _role(interaction: Interaction, call: Call) -> discord.Role | None:
+    """The role that a button names, if it is there still."""
+    role_id = call.arguments.get("role")
+    return interaction.guild.get_role(role_id) if interaction.guild and role_id else None
 
 
 def _about(said: Message, channel: str) -> Message:

@@ -20,6 +20,10 @@ Json = dict[str, Any]
 class _Refused(Exception):
     """Discord did not answer as it should; the text is for the operator."""
 
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
 
 async def examine(access: Access) -> list[Finding]:
     """What is found about Discord; without an answer to the first question there is no second."""
@@ -68,7 +72,16 @@ class _Questions:
     async def _commands(self, application_id: int) -> Finding:
         guild = self._access.dev_guild
         scope = f"/guilds/{guild}" if guild else ""
-        known: list[Json] = await self._ask(f"/applications/{application_id}{scope}/commands")
+        try:
+            known: list[Json] = await self._ask(f"/applications/{application_id}{scope}/commands")
+        except _Refused as refused:
+            if refused.status not in (403, 404) or not guild:
+                raise
+            return Finding(
+                Verdict.MEND,
+                f"the bot is not in the server DISCORD_DEV_GUILD={guild}: invite it with the link "
+                "below, or leave that setting out",
+            )
         offered = {one["name"]: _told(one) for one in known if one.get("type", 1) == 1}
         wanted = {
             one.name: [one.help, *((it.name, it.help) for it in one.parameters)]
@@ -104,13 +117,18 @@ class _Questions:
                 raise _Refused(
                     f"{self._access.api_url} does not accept DISCORD_TOKEN. Copy it again from the "
                     "developer portal (your application → Bot → Reset Token), and check "
-                    "DISCORD_API_URL if you have set it"
+                    "DISCORD_API_URL if you have set it",
+                    answer.status,
                 )
             if answer.status != 200:
-                raise _Refused(
-                    f"Discord at {self._access.api_url} answers {answer.status}: try later"
-                )
+                raise _Refused(self._advice(path, answer.status), answer.status)
             return json.loads(await answer.read())
+
+    def _advice(self, path: str, status: int) -> str:
+        where = f"Discord at {self._access.api_url} answers {status} to {path}"
+        if status == 404:
+            return f"{where}: DISCORD_API_URL has to end in /api/v10"
+        return f"{where}: try again later"
 
 
 def _told(command: Json) -> list[Any]:

@@ -23,6 +23,7 @@ from bot.errors import (
     NotSent,
     PlatformStopped,
     Refused,
+    Troubled,
     WaitsAlone,
 )
 from bot.text import clean, shorten, without_secrets
@@ -120,11 +121,11 @@ def classify(error: BaseException) -> Judged:
 
 _NOT_ACCEPTED: Final = (
     "Discord does not accept the bot's token: set DISCORD_TOKEN to the one in the developer portal "
-    "(Bot, Reset Token)"
+    "(Bot, Reset Token), and start the bot again"
 )
 _INTENTS: Final = (
-    "Discord refuses what the bot wants to be told: switch its privileged intents on in the "
-    "developer portal"
+    "Discord refuses what the bot wants to be told, which needs no privileged intents: is this an "
+    "unchanged version? Else switch on what it asks for in the developer portal"
 )
 _BEFORE_SENDING: Final = (
     aiohttp.ConnectionTimeoutError,
@@ -143,7 +144,7 @@ def _answered(error: discord.HTTPException) -> Judged:
     if error.status == 429:
         return _too_many(error)
     if error.status >= 500:
-        return AskAgain(_told("Discord is in trouble: it is asked again", _said(error)))
+        return Troubled(_told("Discord is in trouble: it is asked again", _said(error)))
     if not _is_json(error):
         said = _said(error)
         return NotSent(_told("That was not Discord: check the network and its proxies", said))

@@ -80,7 +80,7 @@ class Forums:
         client, channel = self._wire.client, self._channel(forum)
         if client is None or client.user is None or channel is None:
             return None
-        mine = (one for one in channel.threads if one.owner_id == client.application_id)
+        mine = (one for one in channel.threads if one.owner_id == client.user.id)
         return next((one.id for one in mine if one.name == name and not one.locked), None)
 
     async def _begin(

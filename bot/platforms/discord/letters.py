@@ -61,11 +61,20 @@ class Letter:
         return {**post, "applied_tags": [str(one) for one in tags]} if tags else post
 
 
-def letter(destination: Destination, notices: Sequence[Notice], buttons: Sequence[Json]) -> Letter:
-    """The message for several notices, with an embed each."""
+def letter(
+    destination: Destination,
+    notices: Sequence[Notice],
+    buttons: Sequence[Json],
+    *,
+    plain: bool = False,
+) -> Letter:
+    """The message for several notices, with an embed each, or `plain` without any."""
     roles = tuple(dict.fromkeys(one.role_id for one in notices if one.role_id))
     roles = roles[: render.MOST_ROLES]
-    alert = render.alert(_messages(notices), roles)
+    messages = _messages(notices)
+    alert = render.alert(messages, roles)
+    if plain and alert.embeds:
+        alert = render.Alert(render.plain(messages, roles), ())
     return Letter(
         channel_id=destination.thread_id or destination.chat_id,
         content=alert.content,
@@ -93,7 +102,7 @@ def mended(
     """The message with what was refused left out; `None` where there is no other form."""
     messages = _messages(notices)
     match fix:
-        case Fix.PLAIN:
+        case Fix.PLAIN if refused.embeds:
             return replace(refused, content=render.plain(messages, refused.roles), embeds=())
         case Fix.LINKS:
             content = render.plain(messages, refused.roles, links=False)

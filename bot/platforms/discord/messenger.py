@@ -3,20 +3,21 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import Final
 
 import structlog
 from discord.http import Route
 
-from bot.errors import DeliveryError, DestinationLost, PlatformStopped, WaitsAlone
+from bot.errors import DeliveryError, DestinationLost, MustWait, PlatformStopped, WaitsAlone
 from bot.model import Destination
 from bot.outbox.messenger import Notice
 from bot.platforms.discord import render
 from bot.platforms.discord.buttons import rows
-from bot.platforms.discord.errors import NO_RIGHT, Banned, DirectStopped, Mend
+from bot.platforms.discord.errors import CODES, NO_RIGHT, Banned, DirectStopped, Mend
 from bot.platforms.discord.forums import Forums
-from bot.platforms.discord.guilds import NOT_LISTED
+from bot.platforms.discord.guilds import EMBEDS, NOT_LISTED, lacks
 from bot.platforms.discord.letters import letter
 from bot.platforms.discord.refusals import Refusals
 from bot.platforms.discord.wire import Wire
@@ -24,8 +25,16 @@ from bot.platforms.orders import alert_buttons
 from bot.platforms.seals import Seals
 from storage.store import Storage
 
-_STARTING: Final = 1.0
-_OUTAGE: Final = 60.0
+_VIEW: Final = "View Channel"
+_MOMENT: Final = 2.0
+_STARTING: Final = 60.0
+"""Seconds in which a session should have begun; without one messages go out all the same."""
+
+_OUTAGE: Final = 900.0
+"""Seconds until a server is tried again that Discord cannot reach; its end is told before."""
+
+_PUBLISH_WAITS: Final = (60.0, 600.0, 3600.0)
+"""Discord publishes about ten messages of a channel an hour."""
 _TROUBLE: Final = "Discord has trouble with the server: it is tried again when that is over."
 _TOO_MANY: Final = (
     "Discord refused too many requests: look in the log for which. Nothing is sent for a while, "
@@ -57,24 +66,29 @@ class DiscordMessenger:
         self._publishing: set[asyncio.Task[None]] = set()
 
     def fitting(self, destination: Destination, notices: Sequence[Notice]) -> int:
-        """How many of the notices fit into one message; in a forum each show has its own post."""
-        fit = render.fitting([one.message for one in notices])
-        if not self._forums.known(destination):
-            return fit
-        same = takewhile(lambda one: one.show == notices[0].show, notices[:fit])
-        return sum(1 for _ in same)
+        """How many of the notices fit into one message.
+
+        What is to be published does not go with what is not; in a forum each show has its own post.
+        """
+        first, forum = notices[0], self._forums.known(destination)
+        alike = takewhile(
+            lambda one: one.publish == first.publish and (not forum or one.show == first.show),
+            notices[: render.fitting([one.message for one in notices])],
+        )
+        return sum(1 for _ in alike)
 
     async def send(self, destination: Destination, notices: Sequence[Notice]) -> str | None:
         """Send notices as one message with their buttons; returns its id.
 
         Raises a `DeliveryError` by consequence.
         """
-        self._check(destination)
+        lacking = self._check(destination)
         buttons = rows(alert_buttons(self._seals, destination.chat_id, notices))
-        message = letter(destination, notices, buttons)
+        there = [self._with_role_that_is(destination, one) for one in notices]
+        message = letter(destination, there, buttons, plain=EMBEDS in lacking)
         way = self._forums if self._forums.known(destination) else self._wire
         try:
-            sent = await way.deliver(message, destination, notices)
+            sent = await way.deliver(message, destination, there)
         except Banned as error:
             self._banned_until = self._now() + error.seconds
             raise
@@ -86,33 +100,55 @@ class DiscordMessenger:
             if error.doubt and self._in_trouble(destination):
                 raise WaitsAlone(_TROUBLE, _OUTAGE) from error
             raise
-        if sent and any(one.publish for one in notices):
+        if sent and notices[0].publish:
             self._publish(message.channel_id, sent)
         return sent
 
-    def _check(self, destination: Destination) -> None:
-        """Raise a `DeliveryError` where it is known beforehand that nothing can be sent."""
+    def _check(self, destination: Destination) -> list[str]:
+        """What the bot lacks there, as far as is known beforehand.
+
+        Raises a `DeliveryError` where nothing can be sent: each refusal by Discord counts.
+        """
         client = self._wire.connected()
         if self._refusals.too_many or self._now() < self._banned_until:
             raise PlatformStopped(_TOO_MANY)
+        if self._refusals.wait:
+            raise MustWait("Discord lets everything wait.", self._refusals.wait)
         if destination.home_id is None:
             seconds = self._no_direct_until - self._now()
             if seconds > 0:
                 raise WaitsAlone("Discord lets the bot write to no person for now.", seconds)
-            return
+            return []
+        if not client.is_ready():
+            if self._wire.connected_for < _STARTING:
+                raise MustWait("Discord has not told of its servers yet.", _MOMENT)
+            return []  # messages do not need the gateway
         guild = client.get_guild(destination.home_id)
-        if not client.is_ready() and (guild is None or guild.unavailable):
-            raise WaitsAlone("Discord has not told of the server yet.", _STARTING)
         if guild is None:
             raise DestinationLost(NOT_LISTED, NO_RIGHT)  # one doubt with `Guilds`, by its words
-        if guild.unavailable:
+        if self._in_trouble(destination):
             raise WaitsAlone(_TROUBLE, _OUTAGE)
+        lacking = lacks(guild, destination)
+        if set(lacking) - {EMBEDS}:
+            why, _ = CODES[50001 if _VIEW in lacking else 50013]
+            raise DestinationLost(f"{why}.", NO_RIGHT)
+        return lacking
 
     def _in_trouble(self, destination: Destination) -> bool:
         """Whether Discord cannot reach a server itself; what it says of it then is no loss."""
+        client, home_id = self._wire.connected(), destination.home_id
+        guild = client.get_guild(home_id) if home_id else None
+        if home_id is None or guild is None or not guild.unavailable:
+            return False
+        self._wire.away.add(home_id)
+        return True
+
+    def _with_role_that_is(self, destination: Destination, notice: Notice) -> Notice:
+        """The notice without a role that is there no more: it may be gone since a while unseen."""
         client = self._wire.connected()
         guild = client.get_guild(destination.home_id) if destination.home_id else None
-        return guild is not None and guild.unavailable
+        gone = notice.role_id and guild is not None and guild.get_role(notice.role_id) is None
+        return replace(notice, role_id=None) if gone else notice
 
     def _publish(self, channel_id: int, message_id: str) -> None:
         """Hand a message on to the channels that follow this one; nothing waits for it."""
@@ -121,6 +157,24 @@ class DiscordMessenger:
         task.add_done_callback(self._publishing.discard)
 
     async def _published(self, channel_id: int, message_id: str) -> None:
+        for wait in _PUBLISH_WAITS:
+            problem = await self._problem_of_publishing(channel_id, message_id)
+            if problem is None:
+                return
+            seconds = max(wait, problem.seconds if isinstance(problem, MustWait) else 0.0)
+            log.warning(
+                "discord.not_published",
+                channel=channel_id,
+                problem=str(problem),
+                retry_in=seconds,
+            )
+            await asyncio.sleep(seconds)
+        if await self._problem_of_publishing(channel_id, message_id):
+            log.error("discord.publishing_given_up", channel=channel_id)
+
+    async def _problem_of_publishing(
+        self, channel_id: int, message_id: str
+    ) -> DeliveryError | None:
         route = Route(
             "POST",
             "/channels/{channel_id}/messages/{message_id}/crosspost",
@@ -130,8 +184,5 @@ class DiscordMessenger:
         try:
             refused = await self._wire.ask((channel_id, message_id), route)
         except DeliveryError as error:
-            log.warning("discord.not_published", channel=channel_id, problem=str(error))
-        else:
-            if isinstance(refused, Mend):
-                problem = str(refused.otherwise)
-                log.warning("discord.not_published", channel=channel_id, problem=problem)
+            return error
+        return refused.otherwise if isinstance(refused, Mend) else None

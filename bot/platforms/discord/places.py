@@ -1,6 +1,6 @@
 """Who asks, and about which channel: read from an interaction. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import discord
@@ -110,6 +110,26 @@ def _mine(interaction: Interaction, channel: Chosen) -> discord.Permissions | No
     if guild is None or known is None or guild.me is None:
         return None
     return known.permissions_for(guild.me)
+
+
+def there(interaction: Interaction, destination: Destination) -> Place:
+    """A destination of the server where a button was pressed, as far as it is known."""
+    asked = here(interaction)
+    if asked.destination == destination:
+        return asked
+    guild = interaction.guild
+    known: Any = guild and guild.get_channel_or_thread(destination.thread_id or destination.chat_id)
+    me, person = guild.me if guild else None, interaction.user
+    if known is None or not isinstance(person, discord.Member):
+        return replace(asked, destination=destination, mine=None, chosen=True)
+    return Place(
+        destination,
+        known.type,
+        known.name,
+        known.permissions_for(person),
+        known.permissions_for(me) if me else None,
+        chosen=True,
+    )
 
 
 def name_of(interaction: Interaction, destination: Destination) -> str:

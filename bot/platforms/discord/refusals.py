@@ -19,14 +19,25 @@ class Refusals:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._times: deque[float] = deque(maxlen=MOST)
+        self._all_wait_until = float("-inf")
 
-    def answered(self, status: int, scope: str | None) -> None:
-        """Note an answer by its HTTP status and the scope of a rate limit.
+    def answered(self, status: int, scope: str | None, wait: float = 0.0) -> None:
+        """Note an answer by its HTTP status, the scope of a rate limit, and the seconds it asks.
 
         A limit that is shared with other bots is not counted by Discord.
         """
         if status in _REFUSED and scope != "shared":
             self._times.append(self._now())
+        if scope == "global":
+            self._all_wait_until = max(self._all_wait_until, self._now() + wait)
+
+    @property
+    def wait(self) -> float:
+        """Seconds that everything has to wait for Discord's global limit.
+
+        The library holds all requests for a short one, and for a long one none.
+        """
+        return max(0.0, self._all_wait_until - self._now())
 
     @property
     def too_many(self) -> bool:

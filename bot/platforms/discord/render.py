@@ -39,6 +39,9 @@ MOST_ROLES: Final = 40
 _ROOM_FOR_ROLES: Final = 500
 _LONGEST_ADDRESS: Final = 1000
 _LONGEST_WORDS: Final = 300
+_SAME_DAY: Final = dt.time(10)
+"""An hour in UTC that is the same day from UTC-10 to UTC+13, where nearly everybody lives."""
+
 _KEPT: Final = 256
 _ELLIPSIS: Final = "…"
 
@@ -164,7 +167,7 @@ def _atoms(words: Line, *, quiet: bool = True) -> list[str]:
         if isinstance(piece, str):
             atoms += _letters(escape(piece))
         elif isinstance(piece, Day):
-            noon = dt.datetime.combine(piece.date, dt.time(12), dt.UTC)
+            noon = dt.datetime.combine(piece.date, _SAME_DAY, dt.UTC)
             atoms.append(f"<t:{int(noon.timestamp())}:D>")
         else:
             atoms.append(_linked(piece, quiet=quiet))

@@ -57,8 +57,9 @@ def check_subscription(place: Place, role: discord.Role | None, publish: bool | 
 def _check_role(place: Place, role: discord.Role) -> None:
     if role.is_default():
         raise UserError(wording.EVERYONE)
-    may_mention = place.mine is not None and place.mine.mention_everyone
-    if not role.mentionable and not may_mention:
+    mine = place.mine is not None and place.mine.mention_everyone
+    # Who may not mention it themselves is not to do so through the bot.
+    if not role.mentionable and not (mine and place.theirs.mention_everyone):
         raise UserError(wording.SILENT_ROLE.format(role=role.name))
 
 

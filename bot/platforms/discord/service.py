@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-import aiohttp
 import discord
 import structlog
 
@@ -17,7 +16,7 @@ from bot.model import Clock, Platform
 from bot.platforms.discord.access import Access, invitation
 from bot.platforms.discord.client import AnyClient, aim, aim_gateway, new_client
 from bot.platforms.discord.desk import Desk
-from bot.platforms.discord.errors import classify
+from bot.platforms.discord.errors import Banned, classify
 from bot.platforms.discord.guilds import Guilds
 from bot.platforms.discord.messenger import DiscordMessenger
 from bot.platforms.discord.refusals import Refusals
@@ -62,11 +61,12 @@ class Discord:
         self._storage = storage
         self._clock = clock
         self._client: AnyClient | None = None
+        self._offering: asyncio.Task[None] | None = None
         self._wire = Wire()
         self._introduced = False
         self._seals = Seals(access.token)
         self._refusals = Refusals()
-        self._starts = Starts(storage.notes, clock)
+        self._starts = Starts(storage.notes, clock, access.shards or 1)
         self.messenger = DiscordMessenger(self._wire, self._seals, storage, self._refusals)
 
     @asynccontextmanager
@@ -98,7 +98,10 @@ class Discord:
             await desk.finish(STOP_WITHIN)
 
     def _wait(self, error: Exception | None, tries: int) -> float:
-        if isinstance(error and classify(error), PlatformStopped):
+        judged = error and classify(error)
+        if isinstance(judged, Banned):
+            return judged.seconds
+        if isinstance(judged, PlatformStopped):
             return REFUSED
         return _RETRY[min(tries, len(_RETRY)) - 1] if tries else 0.0
 
@@ -107,27 +110,36 @@ class Discord:
         client = self._client = new_client(
             self._access, desk, self._extensions, self._refusals, self._before_session
         )
-        guilds = Guilds(client, self._storage, self._clock, core.wake)
+        guilds = Guilds(client, self._storage, self._clock, core.wake, self._wire.away)
         beside: list[asyncio.Task[Any]] = []
         try:
             await client.login(self._access.token)
             self._wire.client = client
+            # Never cancelled, as nothing is that sends; it ends by itself with the client.
+            self._offering = asyncio.create_task(
+                offer_commands(client, self._storage.notes, self._access.dev_guild)
+            )
             await self._find_gateway(client)
             beside += [
                 asyncio.create_task(work)
                 for work in (
+                    client.connect(),
                     Watchdog(client).run(),
                     guilds.keep_reconciled(),
-                    offer_commands(client, self._storage.notes, self._access.dev_guild),
                     self._introduce(client, tell),
                 )
             ]
-            await client.connect()
+            connecting, watching, *_ = beside
+            await asyncio.wait({connecting, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if connecting.done():
+                connecting.result()
         except Exception as error:  # noqa: BLE001 - whatever it was, the next client is tried
             return error
         finally:
             for task in beside:  # the client stays: what is under way is sent through it
                 task.cancel()
+            if beside:
+                await asyncio.wait(beside)
         return None
 
     async def _find_gateway(self, client: AnyClient) -> None:
@@ -145,7 +157,8 @@ class Discord:
 
     async def _before_session(self) -> None:
         wait = await self._starts.wait()
-        if wait > _IN_PLACE:
+        # Of several connections the others go on; the library asks again for the one that waits.
+        if wait > _IN_PLACE and not self._access.shards:
             raise TooManyStarts(
                 f"Too many sessions were begun today: the next one begins in {wait:.0f} s."
             )
@@ -155,7 +168,7 @@ class Discord:
     async def _disconnect(self) -> None:
         client, self._client, self._wire.client = self._client, None, None
         if client is not None:
-            with suppress(discord.DiscordException, aiohttp.ClientError, OSError):
+            with suppress(Exception):  # it is of no use any more, whatever is wrong with it
                 await client.close()
 
     async def _introduce(self, client: AnyClient, tell: Callable[[str], None]) -> None:

@@ -24,30 +24,32 @@ _GAPS: Final = (
 _NOTE: Final = "discord.starts"
 
 
-def wait_before(starts: Sequence[dt.datetime], now: dt.datetime) -> dt.timedelta:
+def wait_before(starts: Sequence[dt.datetime], now: dt.datetime, shards: int = 1) -> dt.timedelta:
     """How long to wait until the next session may begin. Pure.
 
-    Starts in the future were noted by a clock that was wrong; they count as of now.
+    A bot of several shards begins so many at each start. Starts in the future were noted by a
+    clock that was wrong; they count as of now.
     """
     recent = sorted(min(one, now) for one in starts if one > now - DAY)
     if not recent:
         return dt.timedelta(0)
     if len(recent) >= MOST_A_DAY:
         return recent[-MOST_A_DAY] + DAY - now
-    gap = next(gap for most, gap in _GAPS if len(recent) < most)
+    gap = next(gap for most, gap in _GAPS if len(recent) // shards < most)
     return max(recent[-1] + gap - now, dt.timedelta(0))
 
 
 class Starts:
     """The starts of the last day, kept in the store."""
 
-    def __init__(self, notes: Notes, clock: Clock) -> None:
+    def __init__(self, notes: Notes, clock: Clock, shards: int = 1) -> None:
         self._notes = notes
         self._clock = clock
+        self._shards = shards
 
     async def wait(self) -> float:
         """Seconds until a session may begin."""
-        return wait_before(await self._read(), self._clock()).total_seconds()
+        return wait_before(await self._read(), self._clock(), self._shards).total_seconds()
 
     async def begin(self) -> None:
         """Note that a session begins now; before it does, so that a crash cannot forget it."""

@@ -9,11 +9,21 @@ import aiohttp
 import discord
 import structlog
 
+from bot.errors import StorageError
 from bot.platforms.discord.guilds import Bot
 from storage.notes import Notes
 
 _NOTE: Final = "discord.commands"
 _RETRY: Final = (10.0, 60.0, 600.0)
+
+_TROUBLE: Final = (
+    discord.DiscordException,
+    aiohttp.ClientError,
+    OSError,
+    StorageError,
+    RuntimeError,
+)
+"""Among them what the library says of a client that was closed meanwhile."""
 
 log = structlog.get_logger()
 
@@ -24,20 +34,21 @@ async def offer_commands(client: Bot, notes: Notes, dev_guild: int | None) -> No
     if guild:
         client.tree.copy_global_to(guild=guild)
     wanted = f"{client.application_id}:{dev_guild or 'all'}:{digest(client, guild)}"
-    if await notes.get(_NOTE) == wanted:
-        return
     tries = 0
-    while True:
+    while not client.is_closed():
         try:
-            await client.tree.sync(guild=guild)
-        except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+            if await notes.get(_NOTE) != wanted:
+                await client.tree.sync(guild=guild)
+                await notes.put(_NOTE, wanted)
+        except _TROUBLE as error:
+            if client.is_closed():
+                return
             wait = _RETRY[min(tries, len(_RETRY) - 1)]
             tries += 1
             problem = _words(error, dev_guild)
             log.error("discord.commands_not_offered", problem=problem, retry_in=wait)
             await asyncio.sleep(wait)
         else:
-            await notes.put(_NOTE, wanted)
             return
 
 

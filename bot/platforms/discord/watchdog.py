@@ -12,7 +12,10 @@ from bot.platforms.discord.guilds import Bot
 
 EVERY: Final = 10.0
 SILENT: Final = 120.0
-"""Seconds without any sign of life that are too many."""
+"""Seconds without a sign of life of a connection that are too many."""
+
+LOST: Final = 300.0
+"""Seconds without any connection after which the library is not left to connect again."""
 
 log = structlog.get_logger()
 
@@ -31,13 +34,17 @@ class Watchdog:
         self._held_since: float | None = None
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Look until there is nothing more to hope for: a new client is needed then."""
         while True:
             await asyncio.sleep(EVERY)
-            await self.look()
+            try:
+                if not await self.look():
+                    return
+            except Exception:
+                log.exception("discord.not_watched")
 
-    async def look(self) -> None:
-        """Look once."""
+    async def look(self) -> bool:
+        """Look once; false when all connections have been lost for too long."""
         self._free_requests()
         now, ages = self._now(), []
         for socket in _sockets(self._client):
@@ -48,9 +55,10 @@ class Watchdog:
                 await socket.close(4000)  # the library goes on with the session
         if any(age <= SILENT for age in ages):
             self._alive = now
-        elif now > self._alive + SILENT:
-            log.error("discord.gateway_lost", seconds=round(now - self._alive))
-            await self._client.close()
+        if now <= self._alive + LOST:
+            return True
+        log.error("discord.gateway_lost", seconds=round(now - self._alive))
+        return False
 
     def _free_requests(self) -> None:
         """Set what a request clears when all must wait: one that is cancelled leaves it cleared."""

@@ -1,7 +1,8 @@
 """Requests that send: never cancelled, never made twice at a time, mended once where refused."""
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from discord.http import Route
@@ -27,9 +28,28 @@ class Wire:
     Messages go out as bare requests: the library would build views and messages for each.
     """
 
-    def __init__(self) -> None:
-        self.client: Bot | None = None
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self.away: set[int] = set()
+        """Servers that Discord itself cannot reach, and where something waits for that."""
+        self._client: Bot | None = None
+        self._since = float("-inf")
+        self._now = now
         self._under_way: dict[object, asyncio.Task[Any]] = {}
+
+    @property
+    def client(self) -> Bot | None:
+        """The client, if its token was accepted."""
+        return self._client
+
+    @client.setter
+    def client(self, client: Bot | None) -> None:
+        self._client, self._since = client, self._now()
+        self._under_way = {}  # what a client that is closed had under way never ends
+
+    @property
+    def connected_for(self) -> float:
+        """Seconds since there is this client."""
+        return self._now() - self._since
 
     def connected(self) -> Bot:
         """The client; raises `MustWait` while there is none."""

@@ -3,8 +3,8 @@
 from typing import Final
 
 NOT_A_MEMBER: Final = (
-    "I am no member here, so I could not post here. Somebody who manages a server can invite me; "
-    "in a direct chat with me you can subscribe for yourself."
+    "I am no member here: I send alerts to servers that I am in, or to you alone. Send me the "
+    "command in a direct message, or ask somebody who manages this server to invite me."
 )
 ONLY_IN_A_SERVER: Final = "Channels and roles can be chosen in a server; here I answer you alone."
 OTHER_SERVER: Final = "#{channel} is not a channel of this server. Choose one of this server."
@@ -33,8 +33,9 @@ RIGHTS_UNKNOWN: Final = (
     "Discord does not tell me whether this command is for you. Try again in a moment."
 )
 MANAGERS: Final = (
-    "Only those with the permission Manage Server can do that. Who owns the server can let others: "
-    "Server Settings → Integrations."
+    "Only members with the permission Manage Server decide what its channels get; who owns the "
+    "server can let others (Server Settings → Integrations). To follow a show yourself, send me "
+    "the command in a direct message."
 )
 FOR_CHANNEL: Final = "(This is about #{channel}.)"
 MOVED_HERE: Final = (

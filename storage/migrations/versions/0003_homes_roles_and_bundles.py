@@ -16,7 +16,7 @@ def upgrade() -> None:
         "ix_destinations_home", "destinations", ["platform", "home_id"], "home_id IS NOT NULL"
     )
     _add_extras()
-    op.add_column("deliveries", sa.Column("bundle", WholeNumber))
+    _add_bundles()
     _create_posts()
     _create_notes()
 
@@ -34,6 +34,16 @@ def _add_extras() -> None:
         "subscriptions",
         ["destination_id", "show_id"],
         "role_id IS NOT NULL OR publish = 1",
+    )
+
+
+def _add_bundles() -> None:
+    op.add_column("deliveries", sa.Column("bundle", WholeNumber))
+    _create_partial_index(
+        "ix_deliveries_repeats",
+        "deliveries",
+        ["lane", "due_at"],
+        "state = 'pending' AND bundle IS NOT NULL",
     )
 
 
