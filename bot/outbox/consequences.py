@@ -126,7 +126,8 @@ def _consequence(attempts: int, error: Exception) -> tuple[DeliveryState, dt.tim
     if isinstance(error, HardlySent):
         return _next_try(attempts, WAITS, MOST_TRIES, DeliveryState.UNCERTAIN)
     if isinstance(error, MaybeSent):
-        waits = ASK_WAITS if isinstance(error, AskAgain) else MAYBE_WAITS
+        # Once a repeat may not be known any more, it is as on a platform that knows none.
+        waits = (*ASK_WAITS, *MAYBE_WAITS) if isinstance(error, AskAgain) else MAYBE_WAITS
         return _next_try(attempts, waits, len(waits) + 1, DeliveryState.UNCERTAIN)
     most = MOST_TRIES if isinstance(error, NotSent) else MOST_UNKNOWN
     return _next_try(attempts, WAITS, most, DeliveryState.FAILED)
