@@ -16,6 +16,7 @@ from tests.build import NOW, TODAY, a_retraction, a_show, an_update, days_ago
 from tests.fakes.clock import FakeClock
 
 ME = Caller(Destination(Platform.TERMINAL, 0), 0, manages=True)
+SERVED = Caller(Destination(Platform.DISCORD, 5, None, 9), 7, manages=True)
 ELSEWHERE = Caller(Destination(Platform.TELEGRAM, 5, 6), 7, manages=True)
 
 SHOWS = (
@@ -173,14 +174,19 @@ async def test_latest_lists_confirmed_news_by_the_day_it_was_announced(core: Cor
 
 
 async def test_the_role_to_ping_stays_and_is_told_until_another_is_named(core: Core) -> None:
-    first = await told(core, "subscribe", show="elite", role=7, publish=True)
-    second = await told(core, "subscribe", show="elite", kinds=frozenset({UpdateKind.DATED}))
+    kinds = frozenset({UpdateKind.DATED})
+    first = await told(core, "subscribe", SERVED, show="elite", role=7, publish=True)
+    second = await told(core, "subscribe", SERVED, show="elite", kinds=kinds)
     for reply in (first, second):
         assert "Alerts ping the role you chose." in reply
         assert "Alerts are published to the channels that follow this one." in reply
-    assert "only dated · pings a role · published" in await told(core, "subscriptions")
-    (stored,) = await core.storage.subscriptions.of(ME.destination)
+    assert "only dated · pings a role · published" in await told(core, "subscriptions", SERVED)
+    (stored,) = await core.storage.subscriptions.of(SERVED.destination)
     assert (stored.role_id, stored.publish) == (7, True)
+
+
+async def test_where_there_are_no_servers_there_are_no_roles(core: Core) -> None:
+    assert "role" not in await told(core, "subscribe", ELSEWHERE, show="elite", role=7)
 
 
 async def test_export_holds_everything_and_delete_leaves_nothing(core: Core) -> None:

@@ -360,6 +360,15 @@ def test_several_open_seasons_are_told_each_under_its_name() -> None:
 def test_when_all_is_out_the_last_season_is_told() -> None:
     log = [an_update("released", season=season) for season in (1, 2)]
     assert status_of(*log).title == "All of Us Are Dead, season 2: out"
+    assert "not announced" not in text_of(status_of(*log))
+
+
+def test_a_season_of_which_nobody_said_anything_is_left_out_once_a_later_one_is_renewed() -> None:
+    trailer = an_update("trailer", season=1)
+    assert status_of(trailer).title == "All of Us Are Dead, season 1: no renewal on record"
+    later = status_of(trailer, an_update("renewed", season=2))
+    assert later.title == "All of Us Are Dead, season 2: renewed, not dated"
+    assert "season 1" not in text_of(later)
 
 
 # --- other answers ---
@@ -376,6 +385,9 @@ def test_a_subscription_says_what_comes_and_what_is_known() -> None:
     assert changed.startswith("Changed: you get alerts (renewed, dated) for")
     assert already_subscribed(SHOW, some, now).title.endswith("already (renewed, dated).")
     assert unsubscribed(SHOW).actions[0].command == "/subscribe all-of-us-are-dead"
+    before = replace(some, role_id=7, publish=True)
+    again = unsubscribed(SHOW, before).actions[0].command
+    assert again == "/subscribe all-of-us-are-dead renewed,dated role:7 publish:yes"
 
 
 def test_who_is_pinged_and_where_alerts_go_on_to_is_said() -> None:

@@ -207,3 +207,19 @@ def test_what_changes_a_chat_is_for_those_who_manage_it() -> None:
     privacy = COMMANDS["privacy"]
     assert privacy.for_managers({"action": "delete"})
     assert not privacy.for_managers({})
+
+
+def test_what_only_buttons_can_say_stands_behind_its_name() -> None:
+    asked = parse("/subscribe elite dated role:7 publish:yes")
+    assert asked.arguments == {
+        "show": "elite",
+        "kinds": frozenset({UpdateKind.DATED}),
+        "role": 7,
+        "publish": True,
+    }
+    assert (
+        COMMANDS["subscribe"].written(asked.arguments)
+        == "/subscribe elite dated role:7 publish:yes"
+    )
+    for title in ("role:x", "publish:maybe", '"role:7"', "channel:7"):
+        assert parse(f"/subscribe {title}").arguments == {"show": title.strip('"')}

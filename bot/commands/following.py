@@ -25,6 +25,8 @@ async def subscribe(
     leaves either as it was.
     """
     found = await core.find_show(show, caller)
+    if caller.destination.home_id is None:
+        role = publish = None  # they belong to a server
     wanted = Subscription(caller.destination, found.id, kinds, role, publish)
     outcome = await core.storage.subscriptions.put(wanted)
     stored = await core.storage.subscriptions.get(caller.destination, found.id) or wanted

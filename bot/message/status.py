@@ -40,9 +40,15 @@ def status(
 
 
 def coming(seasons: Sequence[SeasonState]) -> list[SeasonState]:
-    """The seasons people ask about: those that are not out yet, or else the last one."""
+    """The seasons people ask about: those that are not out yet, or else the last one.
+
+    What nobody said of a season is no news once something is known of a later one.
+    """
     open_ones = [state for state in seasons if state.known.stage is not Stage.RELEASED]
-    return open_ones or list(seasons[-1:])
+    told = [place for place, one in enumerate(open_ones) if one.known.stage is not Stage.UNKNOWN]
+    last = told[-1] if told else 0
+    shown = [one for place, one in enumerate(open_ones) if place in told or place >= last]
+    return shown or list(seasons[-1:])
 
 
 def headline(show: Show, state: SeasonState, today: dt.date) -> str:
@@ -100,7 +106,7 @@ def _date(known: Known, today: dt.date) -> Line:
     if known.stage is Stage.CANCELLED:
         return ()
     if update is None:
-        return line("Release date: not announced")
+        return () if known.stage is Stage.RELEASED else line("Release date: not announced")
     old = f" (was: {wording(known.previous_date)})" if known.previous_date else ""
     if known.date.lower is None:
         return ("Release date: not announced", f"{old} · Postponed: ", *provenance(update))
