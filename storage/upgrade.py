@@ -82,7 +82,9 @@ async def check(database: Database) -> None:
 
     if database.path is not None:
         if not database.path.exists():
-            raise StorageUnusable(f"There is no database at {database.shown} yet: `cliffhanger run` makes it.")
+            raise StorageUnusable(
+                f"There is no database at {database.shown} yet: `cliffhanger run` makes it."
+            )
         await asyncio.to_thread(check_file, database.path)
     version = await current_version(database)
     if version is not None:
