@@ -125,7 +125,9 @@ async def _serving(clock: FakeClock) -> AsyncIterator[tuple[FakeDiscord, Engine]
             discord = Discord(Access(server.token, server.url), EXTENSIONS, storage, clock)
             engine = Engine(storage, {Platform.DISCORD: discord.messenger}, clock)
             async with discord.connected(), engine.delivering(), asyncio.TaskGroup() as group:
-                serving = group.create_task(discord.serve(engine.core, lambda _: None))
+                ready = asyncio.Event()
+                serving = group.create_task(discord.serve(engine.core, lambda _: ready.set()))
+                await ready.wait()
                 yield server, engine
                 serving.cancel()
 

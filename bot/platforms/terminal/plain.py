@@ -9,7 +9,6 @@ import os
 import queue
 import threading
 from collections.abc import AsyncIterator
-from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Final, TextIO
 
@@ -46,20 +45,22 @@ class PlainFront:
     async def lines(self, core: Core) -> AsyncIterator[str]:
         """The lines of the source; reading does not hold up alerts."""
         loop = asyncio.get_running_loop()
-        entered: asyncio.Queue[str | None] = asyncio.Queue(maxsize=_AHEAD)
+        entered: asyncio.Queue[str | None] = asyncio.Queue()
+        room = threading.Semaphore(_AHEAD)
 
         def read() -> None:
-            # The loop may end while a read is under way, and with it what waits there.
-            with suppress(RuntimeError, CancelledError):
+            with suppress(RuntimeError):  # the loop may end while a read is under way
                 while line := self._source.readline(_LONGEST):
-                    _put(line)
-                _put(None)
+                    put(line)
+                put(None)
 
-        def _put(line: str | None) -> None:
-            asyncio.run_coroutine_threadsafe(entered.put(line), loop).result()
+        def put(line: str | None) -> None:
+            room.acquire()
+            loop.call_soon_threadsafe(entered.put_nowait, line)
 
         threading.Thread(target=read, name="stdin", daemon=True).start()
         while (line := await entered.get()) is not None:
+            room.release()
             yield line
 
     def _write(self) -> None:
