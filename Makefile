@@ -15,7 +15,7 @@ demo: $(RUNTIME)
 	@$(BIN)/cliffhanger demo
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses=3 --dist=worksteal --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --cov --cov-report=term:skip-covered
 
 lint: $(DEV)
 	$(BIN)/ruff format --check .
