@@ -14,6 +14,7 @@ from discord.http import HTTPClient, Route
 
 from bot.platforms.discord.access import Access
 from bot.platforms.discord.buttons import Button
+from bot.platforms.discord.errors import bounded
 from bot.platforms.discord.refusals import Refusals
 
 if TYPE_CHECKING:
@@ -142,12 +143,8 @@ def _counting(refusals: Refusals) -> aiohttp.TraceConfig:
         params: aiohttp.TraceRequestEndParams,
     ) -> None:
         response, headers = params.response, params.response.headers
-        wait = headers.get("Retry-After", "0")
-        refusals.answered(
-            response.status,
-            headers.get("X-RateLimit-Scope"),
-            float(wait) if wait.isdecimal() else 0.0,
-        )
+        scope, wait = headers.get("X-RateLimit-Scope"), bounded(headers.get("Retry-After"))
+        refusals.answered(response.status, scope, wait)
 
     trace = aiohttp.TraceConfig()
     trace.on_request_end.append(ended)

@@ -1,7 +1,6 @@
 """Answers what people ask on Discord: commands, titles while they are typed, pressed buttons."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -42,6 +41,7 @@ from bot.platforms.discord.rights import Rights, check_subscription
 from bot.platforms.limits import Limits
 from bot.platforms.orders import PREFIX, Order, Orders, Press, check
 from bot.platforms.seals import Seals
+from bot.platforms.seen import Seen
 from bot.platforms.throttle import Throttle, Verdict
 from bot.text import shorten
 
@@ -51,7 +51,6 @@ OFFERED: Final = 25
 _LONGEST: Final = 100
 """Characters of what is offered. Source: developer documentation, Application Commands."""
 
-_REMEMBERED: Final = 10_000
 _OLDER: Final = (CommandNotFound, CommandSignatureMismatch, TransformerError)
 
 log = structlog.get_logger()
@@ -66,7 +65,7 @@ class Desk:
         self._rights = Rights()
         self._limits = Limits()
         self._typing = Throttle(burst=40, rate=10)
-        self._seen: OrderedDict[int, None] = OrderedDict()
+        self._seen = Seen()
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._open: set[asyncio.Task[None]] = set()
 
@@ -80,7 +79,7 @@ class Desk:
         **options: Any,
     ) -> None:
         """Answer a command; options that were left out are `None`."""
-        if self._again(interaction):
+        if self._seen.again(interaction.id):
             return
         given = {key: value for key, value in options.items() if value is not None}
         if "kinds" in given:
@@ -108,7 +107,7 @@ class Desk:
     async def pressed(self, interaction: Interaction, data: str) -> None:
         """Do what a button says, or refuse it politely."""
         message = interaction.message
-        if message is None or self._again(interaction):
+        if message is None or self._seen.again(interaction.id):
             return
         place = here(interaction)
         press = Press(
@@ -143,15 +142,6 @@ class Desk:
             await asyncio.wait(self._open, timeout=within)
 
     # --- one at a time ---
-
-    def _again(self, interaction: Interaction) -> bool:
-        """Whether an interaction comes a second time: after a connection that was resumed."""
-        if interaction.id in self._seen:
-            return True
-        self._seen[interaction.id] = None
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
-        return False
 
     async def _in_turn(
         self,

@@ -102,7 +102,7 @@ def classify(error: BaseException) -> Judged:
         case DeliveryError():
             return error
         case discord.RateLimited():
-            seconds = _bounded(error.retry_after)
+            seconds = bounded(error.retry_after)
             return WaitsAlone(f"Discord asks to wait {seconds:g} s.", seconds)  # in one channel
         case discord.HTTPException():
             return _answered(error)
@@ -154,7 +154,7 @@ def _answered(error: discord.HTTPException) -> Judged:
 
 def _too_many(error: discord.HTTPException) -> DeliveryError:
     """Discord tells how to wait; the guard in front of it bans whoever goes on."""
-    asked = _bounded(_headers(error).get("Retry-After"))
+    asked = bounded(_headers(error).get("Retry-After"))
     if "Via" in _headers(error) and _is_json(error):
         seconds = asked or _SLOW_DOWN
         return MustWait(f"Discord asks to wait {seconds:g} s.", seconds)
@@ -294,7 +294,7 @@ def _is_json(error: discord.HTTPException) -> bool:
     return _headers(error).get("Content-Type") == "application/json"
 
 
-def _bounded(asked: object) -> float:
+def bounded(asked: object) -> float:
     """The seconds to wait; 0 where it is no number."""
     try:
         return min(max(0.0, float(str(asked))), LONGEST_WAIT)

@@ -30,7 +30,6 @@ class Letter:
     buttons: Sequence[Json]
     roles: tuple[int, ...]
     key: str
-    reply_to: int | None = None
 
     @property
     def body(self) -> Json:
@@ -112,8 +111,6 @@ def mended(
             told = [messages[0], Message(wording.MOVED_HERE), *messages[1:]]
             content = render.plain(told, refused.roles)
             return replace(refused, channel_id=destination.chat_id, content=content, embeds=())
-        case Fix.REPLY if refused.reply_to:
-            return replace(refused, reply_to=None)
     return None
 
 

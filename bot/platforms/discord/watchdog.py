@@ -1,4 +1,4 @@
-"""Finds connections that have stalled unseen, and begins them anew within two minutes."""
+"""Finds connections that have stalled unseen, and begins them anew."""
 
 import asyncio
 import time

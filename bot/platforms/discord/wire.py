@@ -113,6 +113,7 @@ class Wire:
         return answer
 
     def _ended(self, what: object, task: "asyncio.Task[Any]") -> None:
-        self._under_way.pop(what, None)
+        if self._under_way.get(what) is task:  # and not one of the next client
+            del self._under_way[what]
         if not task.cancelled():
             task.exception()  # looked at, so that nobody complains when nobody waits any more

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from bot.model import Platform
 from bot.platforms.limits import Limits
 from bot.platforms.orders import PREFIX
 from bot.platforms.seals import Seals
+from bot.platforms.seen import Seen
 from bot.platforms.telegram.channels import Channels
 from bot.platforms.telegram.dialog import Dialog
 from bot.platforms.telegram.errors import classify
@@ -50,7 +50,6 @@ STOP_WITHIN: Final = 2.0
 _EDITED_WITHIN: Final = 300.0
 """Seconds in which an edited command counts: its writer mends a slip. Later it is history."""
 
-_REMEMBERED: Final = 10_000
 _RETRY: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 log = structlog.get_logger()
@@ -223,7 +222,7 @@ class Handlers:
     def __init__(self, bot: ExtBot[None], core: Core, seals: Seals) -> None:
         self._core = core
         self._limits = Limits()
-        self._seen: OrderedDict[int, None] = OrderedDict()
+        self._seen = Seen()
         rights = Rights(bot)
         channels = Channels(bot, core.storage.conversations, rights)
         replies = Replies(bot, core)
@@ -233,7 +232,7 @@ class Handlers:
     async def heard(self, update: telegram.Update, _context: object) -> None:
         """A message, written or edited, or a notice of Telegram itself."""
         message = update.effective_message
-        if message is None or self._again(update):
+        if message is None or self._seen.again(update.update_id):
             return
         if message.migrate_to_chat_id:
             await self._moved(message.chat.id, message.migrate_to_chat_id)
@@ -244,13 +243,13 @@ class Handlers:
 
     async def pressed(self, update: telegram.Update, _context: object) -> None:
         """A pressed button."""
-        if update.callback_query and not self._again(update):
+        if update.callback_query and not self._seen.again(update.update_id):
             await self._presses.pressed(update.callback_query, self._limits)
 
     async def membership(self, update: telegram.Update, _context: object) -> None:
         """The bot was added, removed, blocked, or given other rights."""
         change = update.my_chat_member
-        if change is None or self._again(update):
+        if change is None or self._seen.again(update.update_id):
             return
         destinations, now = self._core.storage.destinations, self._core.clock()
         lost = loss(change.chat, change.new_chat_member)
@@ -263,15 +262,6 @@ class Handlers:
         now = self._core.clock()
         await self._core.storage.destinations.move(Platform.TELEGRAM, old, new, now)
         self._core.wake()
-
-    def _again(self, update: telegram.Update) -> bool:
-        """Whether an update comes a second time: after a lost confirmation, or by a replay."""
-        if update.update_id in self._seen:
-            return True
-        self._seen[update.update_id] = None
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
-        return False
 
 
 def _is_history(message: telegram.Message) -> bool:
