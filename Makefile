@@ -6,7 +6,11 @@ RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 TITLES ?= $(wildcard ../shared/data/titles.jsonl.gz)
 
-.PHONY: run demo test lint format bench picture lock clean
+KILLS ?= 1000
+SEED ?= 1
+HOURS ?= 100000
+
+.PHONY: run demo test lint format bench kill simulate picture lock clean
 
 run: $(RUNTIME)
 	@$(BIN)/cliffhanger run
@@ -29,6 +33,14 @@ format: $(DEV)
 
 bench: $(DEV)
 	$(BIN)/python -m tests.bench $(if $(TITLES),--titles $(TITLES))
+
+# The bot killed a thousand times on each platform, at random and at named points: some ten minutes.
+kill: $(DEV)
+	$(BIN)/python -m tests.kill --kills $(KILLS)
+
+# Days in seconds: the engine on a virtual clock, with faults; the same seed is the same history.
+simulate: $(DEV)
+	$(BIN)/python -m tests.simulation --seed $(SEED) --hours $(HOURS)
 
 # The pictures in the README, recorded from the real terminal and from chats on the fakes.
 picture: $(DEV)

@@ -3,7 +3,9 @@
 import asyncio
 import datetime as dt
 import os
+import random
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
@@ -19,6 +21,7 @@ from bot.commands.core import Catalogue, Core
 from bot.commands.files import load_starter
 from bot.config import Settings
 from bot.errors import CliffhangerError, StorageUnusable
+from bot.health import HealthCheck
 from bot.lock import only_bot
 from bot.model import Clock, Platform
 from bot.outbox import Outbox
@@ -26,6 +29,7 @@ from bot.outbox.messenger import Messenger
 from bot.platforms.terminal import Front, TerminalMessenger, chat
 from bot.poll import Poll
 from bot.schedule import ClockWatch, Schedule
+from bot.upkeep import Upkeep
 from cogs import EXTENSIONS
 from storage.database import file_of
 from storage.store import Storage, open_storage
@@ -74,9 +78,14 @@ class Engine:
     """Poll and outbox of one bot: the part between the store and the messengers."""
 
     def __init__(
-        self, storage: Storage, messengers: Mapping[Platform, Messenger], clock: Clock
+        self,
+        storage: Storage,
+        messengers: Mapping[Platform, Messenger],
+        clock: Clock,
+        chance: Callable[[], float] = random.random,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.outbox = Outbox(storage, messengers, clock)
+        self.outbox = Outbox(storage, messengers, clock, chance, steady)
         self.poll = Poll(storage, clock, self.outbox.wake)
         self.core = Core(storage, Catalogue(storage), clock, wake=self.outbox.wake)
 
@@ -216,6 +225,7 @@ def telegram_access(settings: Settings) -> "TelegramAccess | None":
         settings.telegram_api_url,
         settings.telegram_webhook_url,
         settings.telegram_webhook_listen,
+        settings.telegram_paid_broadcast,
     )
 
 
@@ -231,16 +241,20 @@ async def _finish(engine: Engine) -> None:
 
 
 @asynccontextmanager
-async def _polling(engine: Engine, storage: Storage, seconds: float) -> AsyncIterator[None]:
+async def _polling(engine: Engine, storage: Storage, seconds: float) -> AsyncIterator[HealthCheck]:
+    """Poll and look after everything; gives what can tell how the bot is."""
+
     async def jumped(by: dt.timedelta) -> None:
         await storage.deliveries.shift(by)
         await storage.deliveries.bound(utc_now())
         engine.outbox.wake()
 
-    schedule = Schedule(engine.poll, seconds, ClockWatch(utc_now), jumped)
+    watch = ClockWatch(utc_now)
+    upkeep = Upkeep(storage, utc_now, watch, engine.outbox.tell)
+    schedule = Schedule(engine.poll, seconds, watch, jumped, chores=upkeep.chores)
     schedule.start()
     try:
-        yield
+        yield HealthCheck(storage, engine.outbox.lanes, schedule, seconds, utc_now)
     finally:
         await schedule.stop()
 

@@ -92,6 +92,7 @@ class Settings(BaseSettings):
     telegram_api_url: _Url = "https://api.telegram.org"
     telegram_webhook_url: _SafeUrl | None = None
     telegram_webhook_listen: _Listen = "127.0.0.1:8080"
+    telegram_paid_broadcast: bool = False
 
     @field_validator("log_level", mode="before")
     @classmethod

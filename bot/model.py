@@ -101,6 +101,18 @@ def followed_as(kind: UpdateKind) -> UpdateKind | None:
     return _FOLLOWED_AS.get(kind)
 
 
+SHORT_LIVED: Final = frozenset({UpdateKind.TRAILER, UpdateKind.TEASER})
+"""The kinds that are no news any more after two days; the others are not after a week."""
+
+SHORT_LIFE: Final = dt.timedelta(hours=48)
+LIFE: Final = dt.timedelta(days=7)
+
+
+def life(kind: UpdateKind) -> dt.timedelta:
+    """How long after its publication an update is sent at all."""
+    return SHORT_LIFE if kind in SHORT_LIVED else LIFE
+
+
 Kinds = frozenset[UpdateKind]
 ALL_KINDS: Final[Kinds] = frozenset(FOLLOWABLE)
 
@@ -228,12 +240,14 @@ class Delivery:
     """One update on its way to one destination; `attempts` counts the sends begun.
 
     Those of one `bundle` were sent as one message that may have arrived, and are repeated as one.
+    `deaths` counts the sends during which the process died.
     """
 
     seq: Seq
     destination_id: int
     attempts: int
     bundle: Seq | None = None
+    deaths: int = 0
 
 
 @dataclass(frozen=True, slots=True)

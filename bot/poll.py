@@ -26,7 +26,10 @@ def decide(update: Unread) -> Job | None:
     if update.retracts_seq is not None:
         return Job(update.seq, update.show, ALL_KINDS, update.retracts_seq)
     kind = followed_as(update.kind)
-    return Job(update.seq, update.show, frozenset({kind})) if kind else None
+    if kind is None:
+        return None
+    # A correction goes to whoever got the mistake, too, whatever they follow.
+    return Job(update.seq, update.show, frozenset({kind}), corrects_seq=update.supersedes_seq)
 
 
 class Poll:

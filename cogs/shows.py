@@ -9,7 +9,7 @@ from bot.platforms.discord.places import Interaction
 
 
 class Shows(commands.Cog):
-    """One show, the dates ahead, and the latest news."""
+    """One show, the dates ahead, the latest news, and what became of it here."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -28,6 +28,11 @@ class Shows(commands.Cog):
     async def latest(self, interaction: Interaction) -> None:
         """List the latest news."""
         await self._desk.command(interaction, "latest")
+
+    @command("why")
+    async def why(self, interaction: Interaction, show: Title) -> None:
+        """Explain what came here, and what did not."""
+        await self._desk.command(interaction, "why", show=show)
 
 
 async def setup(client: AnyClient) -> None:

@@ -292,7 +292,14 @@ class Destinations:
         )
         asked = select(wishes.c.asked, wishes.c.at).where(wishes.c.destination_id == found)
         sent = (
-            select(updates.c.id, deliveries.c.state, deliveries.c.reason, deliveries.c.settled_at)
+            select(
+                updates.c.id,
+                deliveries.c.state,
+                deliveries.c.reason,
+                deliveries.c.settled_at,
+                deliveries.c.attempts,
+                deliveries.c.trail,
+            )
             .join(updates, updates.c.seq == deliveries.c.update_seq)
             .where(deliveries.c.destination_id == found)
             .order_by(deliveries.c.update_seq)
@@ -324,6 +331,8 @@ class Destinations:
                     "state": row.state,
                     "reason": row.reason,
                     "settled_at": _iso(row.settled_at),
+                    "attempts": row.attempts,
+                    "answers": row.trail.splitlines() if row.trail else [],
                 }
                 for row in await connection.execute(sent)
             ],
@@ -339,26 +348,8 @@ class Destinations:
     @writes
     async def forget(self, connection: AsyncConnection, destination: Destination) -> int:
         """Delete everything about a destination; returns how many subscriptions there were."""
-        await _forget_conversations(connection, destination)
-        found = await find_destination(connection, destination)
-        if found is None:
-            return 0
-        followed = await connection.execute(
-            delete(subscriptions).where(subscriptions.c.destination_id == found)
-        )
-        # What this chat left behind when it got its id goes with it.
-        former = select(destinations.c.id).where(destinations.c.moved_to == found)
-        rows = [found, *await connection.scalars(former)]
-        for one in rows:
-            mine = select(deliveries.c.update_seq).where(deliveries.c.destination_id == one)
-            # The deliveries go too; the number created keeps adding up without them.
-            await connection.execute(
-                update(fanouts)
-                .where(fanouts.c.update_seq.in_(mine))
-                .values(created=fanouts.c.created - 1)
-            )
-        await connection.execute(delete(destinations).where(destinations.c.id.in_(rows)))
-        return followed.rowcount
+        await forget_conversations(connection, destination)
+        return await forget_destination(connection, destination)
 
 
 _SUSPENDED: Final = exists().where(suspensions.c.destination_id == destinations.c.id)
@@ -413,7 +404,7 @@ async def _suspend(
     await hold(connection, destination_id, reason)
 
 
-async def _forget_conversations(connection: AsyncConnection, destination: Destination) -> None:
+async def forget_conversations(connection: AsyncConnection, destination: Destination) -> None:
     """Delete what is kept of the conversations in the chat, or about it."""
     for table in (keyboards, focuses):
         about = or_(
@@ -421,6 +412,29 @@ async def _forget_conversations(connection: AsyncConnection, destination: Destin
         )
         here = table.c.platform == destination.platform
         await connection.execute(delete(table).where(here, about))
+
+
+async def forget_destination(connection: AsyncConnection, destination: Destination) -> int:
+    """Delete a destination and all that hangs on it; returns how many subscriptions there were."""
+    found = await find_destination(connection, destination)
+    if found is None:
+        return 0
+    followed = await connection.execute(
+        delete(subscriptions).where(subscriptions.c.destination_id == found)
+    )
+    # What this chat left behind when it got its id goes with it.
+    former = select(destinations.c.id).where(destinations.c.moved_to == found)
+    rows = [found, *await connection.scalars(former)]
+    for one in rows:
+        mine = select(deliveries.c.update_seq).where(deliveries.c.destination_id == one)
+        # The deliveries go too; the number created keeps adding up without them.
+        await connection.execute(
+            update(fanouts)
+            .where(fanouts.c.update_seq.in_(mine))
+            .values(created=fanouts.c.created - 1)
+        )
+    await connection.execute(delete(destinations).where(destinations.c.id.in_(rows)))
+    return followed.rowcount
 
 
 async def find_destination(connection: AsyncConnection, destination: Destination) -> int | None:

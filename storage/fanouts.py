@@ -5,29 +5,34 @@ job's progress mark are one unit of work too. So a kill at any point neither los
 """
 
 import datetime as dt
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import product
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Executable,
     Insert,
     Row,
-    Select,
+    Text,
     bindparam,
     case,
     exists,
     func,
     insert,
+    literal,
     literal_column,
+    null,
     select,
+    union,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.model import DeliveryState, Kinds, Seq, ShowId, UpdateKind
-from storage.database import Database, WholeNumber, insert_or, reads, writes
+from bot.model import DeliveryState, Kinds, Platform, Seq, ShowId, UpdateKind
+from storage.database import Database, WholeNumber, among, insert_or, reads, writes
 from storage.joins import follow
 from storage.schema import (
     Flight,
@@ -36,10 +41,10 @@ from storage.schema import (
     deliveries,
     destinations,
     fanouts,
-    reachable_and_wants,
     subscriptions,
     suspensions,
     updates,
+    wants,
     was_sent,
 )
 
@@ -54,7 +59,8 @@ class Unread:
     show: ShowId
     kind: UpdateKind
     pushes: bool
-    retracts_seq: Seq | None
+    retracts_seq: Seq | None = None
+    supersedes_seq: Seq | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +68,29 @@ class Job:
     """One update to be told to everybody whom it concerns.
 
     With `retracts_seq` these are the destinations which got (or may have got) that update; else
-    those which follow the show for one of `kinds`.
+    those which follow the show for one of `kinds`, and those which got what it `corrects_seq`.
     """
 
     seq: Seq
     show: ShowId
     kinds: Kinds
     retracts_seq: Seq | None = None
+    corrects_seq: Seq | None = None
+
+
+class OpenJob(NamedTuple):
+    """A job that is not fully expanded: destinations up to `mark` are."""
+
+    seq: Seq
+    mark: int
+    due_at: dt.datetime
+
+
+class Expanded(NamedTuple):
+    """What a step did: for how many destinations at most, and which jobs are not done."""
+
+    passed: int
+    open: tuple[Seq, ...]
 
 
 class Fanouts:
@@ -112,31 +134,47 @@ class Fanouts:
     @reads
     async def open_jobs(self, connection: AsyncConnection) -> list[Seq]:
         """The jobs that are not fully expanded, oldest first."""
-        statement = select(fanouts.c.update_seq).where(fanouts.c.done == 0)
-        rows = await connection.scalars(statement.order_by(fanouts.c.update_seq))
-        return [Seq(row) for row in rows]
+        return [job.seq for job in await _open_jobs(connection)]
 
-    @writes
-    async def expand(self, connection: AsyncConnection, seq: Seq, chunk: int) -> int:
+    @reads
+    async def standing(self, connection: AsyncConnection) -> list[OpenJob]:
+        """The jobs that are not fully expanded, and how far they are."""
+        return await _open_jobs(connection)
+
+    async def expand(self, seq: Seq, chunk: int) -> int:
         """Create the next deliveries of a job, for at most `chunk` of those it concerns.
 
-        Returns how many those were; the job is done when nobody is left. Where it takes an update
-        back, those it passes over can never get that update any more.
+        Returns how many those were; the job is done when nobody is left.
         """
-        job = (await connection.execute(_OPEN_JOB, {"seq": seq})).first()
-        if job is None:
-            return 0
-        given = {**_given(job), "mark": job.mark}
-        ahead = await connection.execute(_steps_of(job).ahead, {**given, "chunk": chunk})
-        upper, found = ahead.one()
-        passed = upper if found == chunk else _LAST
+        return (await self.expand_together([seq], chunk)).passed
+
+    @writes
+    async def expand_together(
+        self,
+        connection: AsyncConnection,
+        seqs: Sequence[Seq],
+        chunk: int,
+        due: Mapping[Platform, dt.datetime] | None = None,
+    ) -> Expanded:
+        """Create the next deliveries of several jobs, for at most `chunk` that each concerns.
+
+        All of them come to the same destination, as far as the densest reaches: what one chat is to
+        be told can go out as one message. They are `due` by platform, or when the job is. Where a
+        job takes an update back, those it passes over can never get that update any more.
+        """
+        found = [(await connection.execute(_OPEN_JOB, {"seq": seq})).first() for seq in seqs]
+        reaches = [await _reach(connection, job, chunk) for job in found if job]
+        limit = min((one.upper for one in reaches if one.passed == chunk), default=_LAST)
         moves = await connection.scalar(_ANY_MOVED) is not None
-        created = await _create(connection, job, {**given, "upper": passed}, moves=moves)
-        moved = {"upper": upper or job.mark, "created": created, "done": int(found < chunk)}
-        await connection.execute(_PROGRESS, {"seq": seq, **moved})
+        for job, upper, passed in reaches:
+            done = passed < chunk and upper <= limit
+            await _expand(connection, job, _LAST if done else limit, due or {}, moves=moves)
         if moves:
             await follow(connection)
-        return int(found)
+        passed = max((one.passed for one in reaches), default=0)
+        return Expanded(
+            passed, tuple(await connection.scalars(_STILL_OPEN, {"seqs": _listed(seqs)}))
+        )
 
     @reads
     async def created(self, connection: AsyncConnection) -> int:
@@ -150,9 +188,40 @@ async def catch_up(connection: AsyncConnection, destination_id: int) -> None:
     ahead = select(fanouts).where(fanouts.c.done == 0, fanouts.c.mark < destination_id)
     for job in list(await connection.execute(ahead)):
         only = {"mark": destination_id - 1, "upper": destination_id}
-        created = await _create(connection, job, {**_given(job), **only}, moves=True)
+        created = await _create(connection, job, {**_given(job, {}), **only}, moves=True)
         more = {"seq": job.update_seq, "upper": job.mark, "created": created, "done": 0}
         await connection.execute(_PROGRESS, more)
+
+
+class _Reach(NamedTuple):
+    """How far one step of a job reaches: to which destination, over how many that it concerns."""
+
+    job: Row[Any]
+    upper: int
+    passed: int
+
+
+async def _reach(connection: AsyncConnection, job: Row[Any], chunk: int) -> _Reach:
+    given = {**_given(job, {}), "mark": job.mark, "chunk": chunk}
+    upper, passed = (await connection.execute(_steps_of(job).ahead, given)).one()
+    return _Reach(job, upper or job.mark, passed)
+
+
+async def _expand(
+    connection: AsyncConnection,
+    job: Row[Any],
+    upper: int,
+    due: Mapping[Platform, dt.datetime],
+    *,
+    moves: bool,
+) -> None:
+    """Create a job's deliveries up to a destination, or all that are left, and mark it."""
+    given = {**_given(job, due), "mark": job.mark, "upper": upper}
+    created = await _create(connection, job, given, moves=moves)
+    done = upper == _LAST
+    mark = job.mark if done else max(job.mark, upper)
+    moved = {"seq": job.update_seq, "upper": mark, "created": created, "done": int(done)}
+    await connection.execute(_PROGRESS, moved)
 
 
 async def _create(
@@ -160,13 +229,25 @@ async def _create(
 ) -> int:
     """Create the deliveries of a job after `mark` up to `upper`; returns how many.
 
-    Only where a chat has moved may some be there already, which takes a look at each.
+    Only where a chat has moved may some be there already, which takes a look at each; and only
+    where some are suspended may one have to be held.
     """
     steps = _steps_of(job)
-    created = await connection.execute(steps.create_missing if moves else steps.create, given)
+    some_held = await connection.scalar(_ANY_SUSPENDED) is not None
+    created = await connection.execute(steps.create[moves, some_held], given)
     if job.retracts_seq:
         await connection.execute(_WITHDRAW, given)
     return created.rowcount
+
+
+async def _open_jobs(connection: AsyncConnection) -> list[OpenJob]:
+    columns = (fanouts.c.update_seq, fanouts.c.mark, fanouts.c.due_at)
+    statement = select(*columns).where(fanouts.c.done == 0).order_by(fanouts.c.update_seq)
+    return [OpenJob(*row) for row in await connection.execute(statement)]
+
+
+def _listed(seqs: Sequence[Seq]) -> str:
+    return json.dumps(list(seqs))
 
 
 async def _unread(connection: AsyncConnection, limit: int) -> list[Unread]:
@@ -178,24 +259,34 @@ async def _unread(connection: AsyncConnection, limit: int) -> list[Unread]:
             updates.c.kind,
             updates.c.pushes,
             updates.c.retracts_seq,
+            updates.c.supersedes_seq,
         )
         .where(updates.c.seq > cursor)
         .order_by(updates.c.seq)
         .limit(limit)
     )
     return [
-        Unread(Seq(row.seq), row.show_id, UpdateKind(row.kind), bool(row.pushes), row.retracts_seq)
+        Unread(
+            Seq(row.seq),
+            row.show_id,
+            UpdateKind(row.kind),
+            bool(row.pushes),
+            row.retracts_seq,
+            row.supersedes_seq,
+        )
         for row in await connection.execute(statement)
     ]
 
 
-def _given(job: Row[Any]) -> dict[str, object]:
+def _given(job: Row[Any], due: Mapping[Platform, dt.datetime]) -> dict[str, object]:
     return {
         "seq": job.update_seq,
         "show": job.show_id,
         "wanted": bits(job.kinds),
         "taken_back": job.retracts_seq,
+        "corrects": job.corrects_seq,
         "due": job.due_at,
+        **{f"due_{platform}": due.get(platform, job.due_at) for platform in Platform},
     }
 
 
@@ -205,6 +296,7 @@ def _row(job: Job, now: dt.datetime) -> dict[str, object]:
         "show_id": job.show,
         "kinds": job.kinds,
         "retracts_seq": job.retracts_seq,
+        "corrects_seq": job.corrects_seq,
         "due_at": now,
     }
 
@@ -225,65 +317,95 @@ _PROGRESS: Final = (
 )
 
 
+_STILL_OPEN: Final = (
+    select(fanouts.c.update_seq)
+    .where(fanouts.c.update_seq.op("IN")(among(bindparam("seqs", type_=Text))), fanouts.c.done == 0)
+    .order_by(fanouts.c.update_seq)
+)
+
+
 @dataclass(frozen=True)
 class _Steps:
-    """How one kind of job is expanded: who is next, and their deliveries."""
+    """How one kind of job is expanded: who is next, and their deliveries.
+
+    Those are created without a look at each, or with one: whether it is there already (some chat
+    has moved), and whether its destination is suspended (some are).
+    """
 
     ahead: Executable
-    create: Insert
-    create_missing: Insert
+    create: Mapping[tuple[bool, bool], Insert]
 
 
-def _steps(audience: Select[Any], state: ColumnElement[Any]) -> _Steps:
-    """The statements for an audience (destinations with lanes), and the first state."""
-    destination, _ = audience.selected_columns
+def _steps(destination: ColumnElement[int], lane: ColumnElement[Any], *which: Any) -> _Steps:
+    """The statements for an audience: where a destination and its lane stand, and who is meant."""
     seq = bindparam("seq", type_=WholeNumber)
-    after = audience.where(destination > bindparam("mark", type_=WholeNumber))
+    after = select(destination, lane).where(
+        *which, destination > bindparam("mark", type_=WholeNumber)
+    )
     ahead = after.with_only_columns(destination).order_by(destination).limit(bindparam("chunk"))
     known = deliveries.alias()
     # Who has moved may have it already.
     has_it = exists().where(known.c.destination_id == destination, known.c.update_seq == seq)
-    rows = after.where(destination <= bindparam("upper", type_=WholeNumber)).add_columns(
-        seq,
-        state,
-        bindparam("due", type_=deliveries.c.due_at.type),
+    upto = after.where(destination <= bindparam("upper", type_=WholeNumber))
+    why = (
+        select(suspensions.c.reason)
+        .where(suspensions.c.destination_id == destination)
+        .correlate_except(suspensions)
+        .scalar_subquery()
     )
-    columns = ("destination_id", "lane", "update_seq", "state", "due_at")
+    held = case((why.is_not(None), _HELD), else_=_PENDING)
+    due = case(
+        *(
+            (lane == literal(platform, lane.type), bindparam(f"due_{platform}", type_=_MOMENT))
+            for platform in Platform
+        ),
+        else_=bindparam("due", type_=_MOMENT),
+    )
+    columns = ("destination_id", "lane", "update_seq", "due_at", "state", "reason")
+    create = {}
+    for moves, some_held in product((False, True), repeat=2):
+        rows = upto.where(~has_it) if moves else upto
+        state = (held, why) if some_held else (_PENDING, null())
+        create[moves, some_held] = insert(deliveries).from_select(
+            columns, rows.add_columns(seq, due, *state)
+        )
     next_ones = ahead.subquery()
-    return _Steps(
-        select(func.max(next_ones.c.destination_id), func.count()).select_from(next_ones),
-        insert(deliveries).from_select(columns, rows),
-        insert(deliveries).from_select(columns, rows.where(~has_it)),
-    )
+    last = func.max(next_ones.c.destination_id)
+    return _Steps(select(last, func.count()).select_from(next_ones), create)
 
 
+_MOMENT: Final = deliveries.c.due_at.type
 _PENDING: Final[ColumnElement[str]] = literal_column(f"'{DeliveryState.PENDING}'")
 _HELD: Final[ColumnElement[str]] = literal_column(f"'{DeliveryState.HELD}'")
-_FOLLOWERS: Final = _steps(
+_FOLLOWS: Final = (
     # Who followed the show, for this kind of news, when the update was published.
-    select(subscriptions.c.destination_id, subscriptions.c.lane).where(
-        subscriptions.c.show_id == bindparam("show"),
-        subscriptions.c.since_seq < bindparam("seq", type_=WholeNumber),
-        *reachable_and_wants(bindparam("wanted", type_=WholeNumber)),
-    ),
-    _PENDING,
+    subscriptions.c.show_id == bindparam("show"),
+    subscriptions.c.since_seq < bindparam("seq", type_=WholeNumber),
+    wants(bindparam("wanted", type_=WholeNumber)),
 )
-_TOLD_OF: Final = _steps(
-    # Who got the update that is taken back, or may have got it.
-    select(deliveries.c.destination_id, deliveries.c.lane).where(
-        deliveries.c.update_seq == bindparam("taken_back"), was_sent()
-    ),
-    case(
-        (exists().where(suspensions.c.destination_id == deliveries.c.destination_id), _HELD),
-        else_=_PENDING,
-    ),
-)
+_FOLLOWERS: Final = _steps(subscriptions.c.destination_id, subscriptions.c.lane, *_FOLLOWS)
+
+
+def _got(parameter: str) -> tuple[ColumnElement[bool], ...]:
+    """Who got an update, or may have got it."""
+    return deliveries.c.update_seq == bindparam(parameter, type_=WholeNumber), was_sent()
+
+
+_TOLD_OF: Final = _steps(deliveries.c.destination_id, deliveries.c.lane, *_got("taken_back"))
+_EITHER: Final = union(
+    select(subscriptions.c.destination_id, subscriptions.c.lane).where(*_FOLLOWS),
+    select(deliveries.c.destination_id, deliveries.c.lane).where(*_got("corrects")),
+).subquery("concerned")
+_CONCERNED: Final = _steps(_EITHER.c.destination_id, _EITHER.c.lane)
 
 
 def _steps_of(job: Row[Any]) -> _Steps:
-    return _TOLD_OF if job.retracts_seq else _FOLLOWERS
+    if job.retracts_seq:
+        return _TOLD_OF
+    return _CONCERNED if job.corrects_seq else _FOLLOWERS
 
 
+_ANY_SUSPENDED: Final = select(suspensions.c.destination_id).limit(1)
 _ANY_MOVED: Final = select(destinations.c.id).where(destinations.c.moved_to.is_not(None)).limit(1)
 _LAST: Final = 2**63 - 1
 _WITHDRAW: Final = (

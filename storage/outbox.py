@@ -20,6 +20,7 @@ from sqlalchemy import (
     literal_column,
     select,
     text,
+    tuple_,
     type_coerce,
     union_all,
     update,
@@ -27,7 +28,17 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
-from bot.model import Delivery, DeliveryState, Destination, Platform, Seq, ShowId
+from bot.model import (
+    LIFE,
+    SHORT_LIFE,
+    SHORT_LIVED,
+    Delivery,
+    DeliveryState,
+    Destination,
+    Platform,
+    Seq,
+    ShowId,
+)
 from storage.database import Database, WholeNumber, among, json_field, json_rows, reads, writes
 from storage.destinations import to_destination
 from storage.joins import Signposts, follow
@@ -40,6 +51,7 @@ from storage.schema import (
     destinations,
     fanouts,
     milliseconds,
+    no_correction,
     on_its_way,
     subscriptions,
     suspensions,
@@ -48,6 +60,19 @@ from storage.schema import (
 )
 
 UNSUBSCRIBED: Final = "unsubscribed before it was sent"
+
+MOST_DEATHS: Final = 3
+"""So often the process may die while a message is on its way; then it is sent no more."""
+
+QUARANTINED: Final = f"the bot died {MOST_DEATHS} times while it was on its way; see the log"
+
+TOO_LATE: Final = "it could not be sent while it was news"
+
+LONGEST_TRAIL: Final = 4000
+"""Characters kept of what came of the attempts; the last one is the reason besides."""
+
+_ROUNDS: Final = 5
+_MILLISECOND: Final = dt.timedelta(milliseconds=1)
 _PENDING: Final = deliveries.c.state == DeliveryState.PENDING
 _TAKE_OFF: Final = deliveries.c.flight.bitwise_or(Flight.OPEN)
 _NEXT_DUE: Final = (
@@ -94,6 +119,10 @@ class Settlement:
     """Whether this attempt counts towards those after which a delivery is given up."""
     bundle: Seq | None = None
     """The first update of the message that may have arrived; a bundle that it had already stays."""
+    told: str | None = None
+    """What is noted of this attempt; nothing where it was none."""
+    aboard: bool = True
+    """Whether it was about to be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +161,24 @@ class Deliveries:
         `busy` are destinations to leave alone because something is on its way to them; with a
         `platform` only its destinations are served.
         """
-        chosen = await _chosen(connection, now, limit, busy, platform)
-        if not chosen:
-            return []
-        given = {"now": now, "chosen": json.dumps(list(chosen))}
-        await connection.execute(_EXPIRE_UNWANTED, given)
-        taken = await connection.execute(_TAKE, {**given, "until": now + lease})
-        claimed = [Delivery(*row) for row in taken]
-        return await _parcels(connection, claimed)
+        for _ in range(_ROUNDS):
+            chosen = await _chosen(connection, now, limit, busy, platform)
+            if not chosen:
+                return []
+            given = {"now": now, "chosen": json.dumps(list(chosen))}
+            await connection.execute(_EXPIRE_UNWANTED, given)
+            await connection.execute(_LET_EARLIER_PASS, given)
+            taken = await connection.execute(_TAKE, {**given, "until": now + lease})
+            if claimed := [Delivery(*row) for row in taken]:
+                return await _parcels(connection, claimed)
+        return []
 
-    async def settle(self, done: Sequence[Settlement]) -> None:
-        """Write down how deliveries ended, all in one unit of work."""
-        rows = json.dumps([_settled(one) for one in done])
+    async def settle(self, done: Sequence[Settlement], aboard: Sequence[Delivery] = ()) -> None:
+        """Write down how deliveries ended, and which are `aboard`, all in one unit of work.
+
+        Those are about to be sent: should the process die before they are settled, that counts.
+        """
+        rows = json.dumps([*map(_settled, done), *map(_boarding, aboard)])
         if not self._signposts.any:
             await self._database.write_at_once(_SETTLE, {"rows": rows})
             rows = "[]"
@@ -157,25 +192,34 @@ class Deliveries:
 
     @writes
     async def release(self, connection: AsyncConnection, now: dt.datetime) -> int:
-        """Make everything that an earlier process had claimed due now; it may have been sent.
+        """Make everything that an earlier process had claimed due now; some may have been sent.
 
-        What was claimed for one destination is a bundle: its first ones were perhaps one message.
+        What was aboard for one destination is a bundle: it was one message. What was aboard at too
+        many deaths is quarantined: it is sent no more, since it may be what the process dies of.
         """
-        freed = await connection.execute(_RELEASE, {"now": now})
+        quarantined = await connection.execute(_QUARANTINE, {"now": now})
+        tried = await connection.execute(_RELEASE, {"now": now})
+        untried = await connection.execute(_RELEASE_UNTRIED, {"now": now})
         await follow(connection)
         await _no_later_than(connection, now)
-        return freed.rowcount
+        return quarantined.rowcount + tried.rowcount + untried.rowcount
 
     @writes
     async def give_back(
-        self, connection: AsyncConnection, unsent: Sequence[Delivery], now: dt.datetime
+        self, connection: AsyncConnection, unsent: Sequence[Delivery], due_at: dt.datetime
     ) -> None:
-        """Undo the claim of deliveries that were not tried."""
+        """Undo the claim of deliveries that were not tried; they are due then."""
         if unsent:
-            rows = [{"to": one.destination_id, "seq": one.seq, "at": now} for one in unsent]
+            rows = [{"to": one.destination_id, "seq": one.seq, "at": due_at} for one in unsent]
             await connection.execute(_GIVE_BACK, rows)
             if self._signposts.any:
                 await follow(connection)
+
+    @writes
+    async def expire(self, connection: AsyncConnection, now: dt.datetime, limit: int = 1000) -> int:
+        """End at most `limit` deliveries that are held and news no more; returns how many."""
+        late = await connection.execute(_EXPIRE_HELD, {"now": now, "most": limit})
+        return late.rowcount
 
     @writes
     async def shift(self, connection: AsyncConnection, by: dt.timedelta) -> int:
@@ -225,6 +269,31 @@ class Deliveries:
         statement = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
         found = {row[0]: row[1] for row in await connection.execute(statement)}
         return {state: found.get(state, 0) for state in DeliveryState}
+
+    @reads
+    async def unaccounted(self, connection: AsyncConnection) -> int:
+        """Deliveries that the jobs created and that are in no state, less those never created.
+
+        It is 0 at any time: what is created is somewhere, and what is somewhere was created.
+        """
+        return int((await connection.execute(_UNACCOUNTED)).scalar_one())
+
+    @reads
+    async def message_of(
+        self, connection: AsyncConnection, destination_id: int, update_id: str
+    ) -> tuple[str, list[Seq]] | None:
+        """The message that told a destination of an update: its id, and all that it told of."""
+        mine = deliveries.c.destination_id == destination_id
+        of_update = updates.c.seq == deliveries.c.update_seq, updates.c.id == update_id
+        found = select(deliveries.c.message_id).where(mine, *of_update)
+        message_id = await connection.scalar(found)
+        if message_id is None:
+            return None
+        all_of_it = select(deliveries.c.update_seq).where(
+            mine, deliveries.c.message_id == message_id, deliveries.c.state.in_(REACHED)
+        )
+        rows = await connection.scalars(all_of_it.order_by(deliveries.c.update_seq))
+        return message_id, [Seq(row) for row in rows]
 
     @reads
     async def reached(self, connection: AsyncConnection, update_id: str) -> int:
@@ -342,9 +411,7 @@ def _unwanted() -> ColumnElement[bool]:
         subscriptions.c.show_id == updates.c.show_id, subscriptions.c.destination_id == chat
     )
     unfollowed = ~follows.correlate(updates, deliveries)
-    return exists().where(
-        updates.c.seq == deliveries.c.update_seq, updates.c.retracts_seq.is_(None), unfollowed
-    )
+    return exists().where(updates.c.seq == deliveries.c.update_seq, no_correction(), unfollowed)
 
 
 async def _chosen(
@@ -434,6 +501,24 @@ _EXPIRE_UNWANTED: Final = (
     .where(*_DUE_THERE, _unwanted())
     .values(state=DeliveryState.EXPIRED, reason=UNSUBSCRIBED, settled_at=_NOW)
 )
+_EARLIER: Final = deliveries.alias()
+_LATER_THAN: Final = (
+    select(func.max(_EARLIER.c.due_at))
+    .where(
+        _EARLIER.c.destination_id == deliveries.c.destination_id,
+        _EARLIER.c.update_seq < deliveries.c.update_seq,
+        _EARLIER.c.state == DeliveryState.PENDING,
+        _EARLIER.c.due_at > _NOW,
+    )
+    .correlate(deliveries)
+    .scalar_subquery()
+)
+_LET_EARLIER_PASS: Final = (
+    # What was published earlier and waits goes first; a repeat is earlier news by itself.
+    update(deliveries)
+    .where(*_DUE_THERE, deliveries.c.bundle.is_(None), _LATER_THAN.is_not(None))
+    .values(due_at=_LATER_THAN)
+)
 _TAKE: Final = (
     update(deliveries)
     .where(*_DUE_THERE)
@@ -447,6 +532,7 @@ _TAKE: Final = (
         deliveries.c.destination_id,
         deliveries.c.attempts,
         deliveries.c.bundle,
+        deliveries.c.deaths,
     )
 )
 _ADDRESSES: Final = _addresses().where(
@@ -463,20 +549,32 @@ _EXTRAS: Final = select(
     subscriptions.c.destination_id.op("IN")(among(bindparam("chosen", type_=Text))),
 )
 _UNBUNDLED: Final = case((deliveries.c.bundle.is_(None), deliveries.c.update_seq))
+_TRIED: Final = (_PENDING, on_its_way(), deliveries.c.deaths > 0)
+_QUARANTINE: Final = (
+    update(deliveries)
+    .where(*_TRIED, deliveries.c.deaths >= MOST_DEATHS)
+    .values(state=DeliveryState.UNCERTAIN, reason=QUARANTINED, settled_at=_NOW, flight=Flight.LOST)
+)
 _FREED: Final = (
     select(deliveries.c.destination_id, func.min(_UNBUNDLED).label("bundle"))
-    .where(_PENDING, on_its_way())
+    .where(*_TRIED)
     .group_by(deliveries.c.destination_id)
     .subquery()
 )
 _RELEASE: Final = (
     update(deliveries)
-    .where(_PENDING, on_its_way(), deliveries.c.destination_id == _FREED.c.destination_id)
+    .where(*_TRIED, deliveries.c.destination_id == _FREED.c.destination_id)
     .values(
         due_at=_NOW,
         flight=Flight.LOST,
         bundle=func.coalesce(deliveries.c.bundle, _FREED.c.bundle),
     )
+)
+_RELEASE_UNTRIED: Final = (
+    # Claimed, and never aboard.
+    update(deliveries)
+    .where(_PENDING, on_its_way())
+    .values(due_at=_NOW, flight=LANDED, attempts=deliveries.c.attempts - 1)
 )
 
 _SUSPENDED: Final = exists().where(suspensions.c.destination_id == deliveries.c.destination_id)
@@ -502,6 +600,21 @@ def _given(place: int, kind: TypeEngine[Any]) -> ColumnElement[Any]:
 
 
 _NEW_STATE: Final = _given(2, _TEXT)
+_ENDS: Final = _NEW_STATE.is_not(None)
+
+
+def _at_its_end(column: ColumnElement[Any], value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """What a column becomes where an attempt has ended; one that is aboard keeps all."""
+    return case((_ENDS, value), else_=column)
+
+
+_TRAIL: Final = func.substr(
+    func.coalesce(deliveries.c.trail + literal("\n", _TEXT), literal("", _TEXT))
+    + _given(10, _TEXT),
+    # Written out: PostgreSQL has no `substr` for the big whole numbers that are bound.
+    literal_column("1"),
+    literal_column(str(LONGEST_TRAIL)),
+)
 _SETTLE: Final = (
     update(deliveries)
     .where(
@@ -514,20 +627,55 @@ _SETTLE: Final = (
         state=case(
             (and_(literal_column(f"'{DeliveryState.HELD}'") == _NEW_STATE, ~_SUSPENDED),
              _PENDING_STATE),
-            else_=_NEW_STATE,
+            else_=func.coalesce(_NEW_STATE, deliveries.c.state),
         ),
         due_at=func.coalesce(
             _given(3, WholeNumber), type_coerce(deliveries.c.due_at, WholeNumber)
         ),
-        flight=LANDED.bitwise_or(_given(4, WholeNumber)),
+        flight=_at_its_end(deliveries.c.flight, LANDED.bitwise_or(_given(4, WholeNumber))),
         attempts=deliveries.c.attempts - _given(5, WholeNumber),
-        message_id=_given(6, _TEXT),
-        reason=_given(7, _TEXT),
-        settled_at=_given(8, WholeNumber),
+        message_id=_at_its_end(deliveries.c.message_id, _given(6, _TEXT)),
+        reason=_at_its_end(deliveries.c.reason, _given(7, _TEXT)),
+        settled_at=_at_its_end(
+            type_coerce(deliveries.c.settled_at, WholeNumber), _given(8, WholeNumber)
+        ),
         # One that it has stays: where a bundle has shrunk, its rest goes together all the same.
         bundle=func.coalesce(deliveries.c.bundle, _given(9, WholeNumber)),
+        trail=case((_given(10, _TEXT).is_(None), deliveries.c.trail), else_=_TRAIL),
+        deaths=case(
+            (_given(11, WholeNumber).is_(None), literal_column("0")),
+            else_=deliveries.c.deaths + _given(11, WholeNumber),
+        ),
     )
 )  # fmt: skip
+
+_ACCOUNTED: Final = select(func.count()).select_from(deliveries).scalar_subquery()
+_UNACCOUNTED: Final = select(func.coalesce(func.sum(fanouts.c.created), 0) - _ACCOUNTED)
+_LIFE: Final = case(
+    (updates.c.kind.in_(SHORT_LIVED), literal(SHORT_LIFE // _MILLISECOND, WholeNumber)),
+    else_=literal(LIFE // _MILLISECOND, WholeNumber),
+)
+_LATE: Final = (
+    select(deliveries.c.destination_id, deliveries.c.update_seq)
+    .join(suspensions, suspensions.c.destination_id == deliveries.c.destination_id)
+    .join(fanouts, fanouts.c.update_seq == deliveries.c.update_seq)
+    .join(updates, updates.c.seq == deliveries.c.update_seq)
+    .where(
+        deliveries.c.state == DeliveryState.HELD,
+        type_coerce(fanouts.c.due_at, WholeNumber) + _LIFE < type_coerce(_NOW, WholeNumber),
+    )
+    .limit(bindparam("most"))
+)
+_EXPIRE_HELD: Final = (
+    update(deliveries)
+    .where(tuple_(deliveries.c.destination_id, deliveries.c.update_seq).in_(_LATE))
+    .values(state=DeliveryState.EXPIRED, reason=TOO_LATE, settled_at=_NOW)
+)
+
+
+def _boarding(one: Delivery) -> list[object]:
+    """What `_SETTLE` takes for one that is about to be sent."""
+    return [one.destination_id, one.seq, None, None, 0, 0, None, None, None, None, None, 1]
 
 
 def _settled(one: Settlement) -> list[object]:
@@ -542,4 +690,7 @@ def _settled(one: Settlement) -> list[object]:
         one.reason,
         milliseconds(one.at),
         one.bundle,
+        one.told,
+        # What was tried has been survived; what was not takes back that it was aboard.
+        None if one.counted else -int(one.aboard),
     ]

@@ -184,6 +184,7 @@ updates: Final = Table(
     Column("pushes", WholeNumber, _flag("pushes"), nullable=False),
     Column("retracts_seq", WholeNumber),
     Column("record", Text, nullable=False),
+    Column("supersedes_seq", WholeNumber),
     UniqueConstraint("id"),
     Index("ix_updates_show", "show_id", "seq"),
     Index("ix_updates_announced", "announced", "seq"),
@@ -300,6 +301,8 @@ fanouts: Final = Table(
     Column("mark", WholeNumber, nullable=False, server_default=text("0")),
     Column("created", WholeNumber, nullable=False, server_default=text("0")),
     Column("done", WholeNumber, _flag("done"), nullable=False, server_default=text("0")),
+    # The mistake that the update replaces: whoever got that is told besides those who follow.
+    Column("corrects_seq", WholeNumber),
     partial_index("ix_fanouts_open", "update_seq", where="done = 0"),
     **STRICT,
 )
@@ -331,6 +334,10 @@ deliveries: Final = Table(
     Column("lane", Lane, nullable=False, server_default=text("0")),
     # Deliveries of one message that may have arrived: it is repeated with exactly these.
     Column("bundle", WholeNumber),
+    # How often it was sent off and nothing was heard of it: the process died meanwhile.
+    Column("deaths", WholeNumber, nullable=False, server_default=text("0")),
+    # What came of its attempts, a line each; nothing where the first one arrived.
+    Column("trail", Text),
     PrimaryKeyConstraint("destination_id", "update_seq"),
     partial_index("ix_deliveries_due", "lane", "due_at", where="state = 'pending'"),
     partial_index(
@@ -338,6 +345,9 @@ deliveries: Final = Table(
         "lane",
         "due_at",
         where="state = 'pending' AND bundle IS NOT NULL",
+    ),
+    partial_index(
+        "ix_deliveries_waiting", "destination_id", "update_seq", where="state = 'pending'"
     ),
     **CLUSTERED,
 )
@@ -411,8 +421,26 @@ def was_sent() -> ColumnElement[bool]:
     return deliveries.c.state.in_(REACHED) | (deliveries.c.flight > Flight.GROUNDED)
 
 
+def no_correction() -> ColumnElement[bool]:
+    """The condition that an update tells its delivery's destination of no mistake it got.
+
+    A correction goes out even to whoever has unsubscribed since: they keep the mistake otherwise.
+    """
+    mistake = deliveries.alias()
+    got = exists().where(
+        mistake.c.destination_id == deliveries.c.destination_id,
+        mistake.c.update_seq == updates.c.supersedes_seq,
+        mistake.c.state.in_(REACHED) | (mistake.c.flight > Flight.GROUNDED),
+    )
+    return updates.c.retracts_seq.is_(None) & ~got.correlate(deliveries, updates)
+
+
+def wants(wanted: ColumnElement[int]) -> ColumnElement[bool]:
+    """The condition that a subscription wants some of these kinds (as bits)."""
+    return type_coerce(subscriptions.c.kinds, WholeNumber).bitwise_and(wanted) != 0
+
+
 def reachable_and_wants(wanted: ColumnElement[int]) -> tuple[ColumnElement[bool], ...]:
     """The conditions that a subscription wants some of these kinds (as bits), and can be served."""
     suspended = exists().where(suspensions.c.destination_id == subscriptions.c.destination_id)
-    stored = type_coerce(subscriptions.c.kinds, WholeNumber)
-    return stored.bitwise_and(wanted) != 0, ~suspended
+    return wants(wanted), ~suspended

@@ -13,8 +13,10 @@ from storage.notes import Notes
 from storage.outbox import Deliveries
 from storage.posts import Posts
 from storage.publishing import Publishing
+from storage.purges import Purges
 from storage.shows import Shows
 from storage.subscriptions import Subscriptions
+from storage.traces import Traces
 from storage.updates import Updates
 from storage.upgrade import Working, upgrade
 
@@ -35,6 +37,8 @@ class Storage:
         self.conversations = Conversations(database)
         self.posts = Posts(database)
         self.notes = Notes(database)
+        self.traces = Traces(database)
+        self.purges = Purges(database)
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, literal, select, text, update
+from sqlalchemy import ColumnElement, Row, delete, exists, func, literal, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.model import DeliveryState, Destination, Kinds, Platform, ShowId, Subscription
@@ -15,6 +15,7 @@ from storage.schema import (
     bits,
     counters,
     deliveries,
+    no_correction,
     on_its_way,
     reachable_and_wants,
     subscriptions,
@@ -67,8 +68,8 @@ class Subscriptions:
             return False
         removed = await connection.execute(delete(subscriptions).where(*_row(show, destination_id)))
         # A correction still goes out: whoever got the mistake keeps it otherwise.
-        of_show = select(updates.c.seq).where(
-            updates.c.show_id == show, updates.c.retracts_seq.is_(None)
+        news = exists().where(
+            updates.c.seq == deliveries.c.update_seq, updates.c.show_id == show, no_correction()
         )
         await connection.execute(
             update(deliveries)
@@ -76,7 +77,7 @@ class Subscriptions:
                 deliveries.c.destination_id == destination_id,
                 deliveries.c.state.in_((DeliveryState.PENDING, DeliveryState.HELD)),
                 ~on_its_way(),
-                deliveries.c.update_seq.in_(of_show),
+                news,
             )
             .values(state=DeliveryState.EXPIRED, reason=UNSUBSCRIBED)
         )

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.model import Seq, Show, ShowId, Update, UpdateId
 from bot.records import read_record, update_line
 from storage.database import Database, batches, reads
-from storage.schema import counters, shows, updates
+from storage.schema import counters, fanouts, shows, updates
 from storage.shows import read_show
 
 
@@ -21,6 +21,16 @@ class Logged:
 
     seq: Seq
     update: Update
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An update with its show and the show's whole log; `taken_at` is when the poll took it."""
+
+    show: Show
+    update: Update
+    log: tuple[Update, ...]
+    taken_at: dt.datetime | None
 
 
 class Updates:
@@ -75,19 +85,25 @@ class Updates:
         return [ShowId(row.show_id) for row in rows]
 
     @reads
-    async def told(
-        self, connection: AsyncConnection, seqs: Iterable[Seq]
-    ) -> dict[Seq, tuple[Show, Update, tuple[Update, ...]]]:
-        """What is needed to tell of some updates: the show, the update, its show's whole log."""
+    async def told(self, connection: AsyncConnection, seqs: Iterable[Seq]) -> dict[Seq, Told]:
+        """What is needed to tell of some updates."""
         statement = (
-            select(updates.c.seq, updates.c.show_id, updates.c.record, shows.c.record.label("show"))
+            select(
+                updates.c.seq,
+                updates.c.show_id,
+                updates.c.record,
+                shows.c.record.label("show"),
+                fanouts.c.due_at,
+            )
             .join(shows, shows.c.id == updates.c.show_id)
+            .outerjoin(fanouts, fanouts.c.update_seq == updates.c.seq)
             .where(updates.c.seq.in_(set(seqs)))
         )
         rows = (await connection.execute(statement)).all()
         logs = {row.show_id: tuple(await log_of(connection, row.show_id)) for row in rows}
         return {
-            row.seq: (read_show(row.show), _update(row.record), logs[row.show_id]) for row in rows
+            row.seq: Told(read_show(row.show), _update(row.record), logs[row.show_id], row.due_at)
+            for row in rows
         }
 
 
@@ -117,7 +133,8 @@ async def append(connection: AsyncConnection, entries: Sequence[tuple[Update, bo
     )
     end: int = last.scalar_one()
     places = {entry.id: end - len(entries) + n for n, (entry, _) in enumerate(entries, 1)}
-    known = {**await _places(connection, [entry.retracts for entry, _ in entries]), **places}
+    named = [one for entry, _ in entries for one in (entry.retracts, entry.supersedes)]
+    known = {**await _places(connection, named), **places}
     await connection.execute(
         insert(updates), [_row(entry, known, pushes=pushes) for entry, pushes in entries]
     )
@@ -147,6 +164,7 @@ def _row(entry: Update, places: Mapping[UpdateId, int], *, pushes: bool) -> dict
         "until": _until(entry),
         "pushes": int(pushes),
         "retracts_seq": places[entry.retracts] if entry.retracts else None,
+        "supersedes_seq": places[entry.supersedes] if entry.supersedes else None,
         "record": update_line(entry),
     }
 

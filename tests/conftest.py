@@ -134,9 +134,10 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def storage(database_url: str) -> AsyncIterator[Storage]:
-    """An open store on each database in turn."""
+    """An open store on each database in turn; at the end every delivery is accounted for."""
     async with open_storage(database_url, trust()) as opened:
         yield opened
+        assert await opened.deliveries.unaccounted() == 0
 
 
 def soon(holds: Callable[[], bool], seconds: float = 20.0) -> None:

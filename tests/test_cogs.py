@@ -7,6 +7,7 @@ import discord
 import pytest
 
 from bot.commands import COMMANDS, Access, Command, Parameter, Takes
+from bot.outbox.pace import UNLIMITED, Pace
 from bot.platforms.discord.access import Access as DiscordAccess
 from bot.platforms.discord.client import AnyClient, new_client
 from bot.platforms.discord.refusals import Refusals
@@ -37,7 +38,7 @@ class _Desk:
 @pytest.fixture
 async def client() -> Any:
     desk: Any = _Desk()
-    made = new_client(DiscordAccess("token"), desk, EXTENSIONS, Refusals(), _begin)
+    made = new_client(DiscordAccess("token"), desk, EXTENSIONS, Refusals(), Pace(UNLIMITED), _begin)
     async with made:
         await made.setup_hook()
         yield made

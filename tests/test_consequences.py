@@ -22,6 +22,7 @@ from bot.errors import (
 from bot.model import ALL_KINDS, Delivery, DeliveryState, Seq, ShowId, UpdateKind
 from bot.outbox.consequences import (
     MAYBE_WAITS,
+    NOT_NOW,
     WAITS,
     believed,
     expired,
@@ -32,7 +33,7 @@ from bot.outbox.consequences import (
 from bot.poll import decide
 from bot.text import clean
 from storage.fanouts import Job, Unread
-from storage.outbox import Settlement
+from storage.outbox import TOO_LATE, Settlement
 from tests.build import NOW
 
 EVEN = 0.5
@@ -63,10 +64,9 @@ def test_what_was_sent_keeps_the_id_of_its_message() -> None:
     [
         (NotSent("offline"), 1, DeliveryState.PENDING),
         (NotSent("offline"), 19, DeliveryState.PENDING),
-        (NotSent("offline"), 20, DeliveryState.FAILED),
-        (NotSent("offline"), 21, DeliveryState.FAILED),
-        (HardlySent("502"), 19, DeliveryState.PENDING),
-        (HardlySent("502"), 20, DeliveryState.UNCERTAIN),
+        (NotSent("offline"), 100, DeliveryState.PENDING),
+        (HardlySent("502"), 2, DeliveryState.PENDING),
+        (HardlySent("502"), 3, DeliveryState.UNCERTAIN),
         (MaybeSent("no answer"), 1, DeliveryState.PENDING),
         (MaybeSent("no answer"), 2, DeliveryState.PENDING),
         (MaybeSent("no answer"), 3, DeliveryState.UNCERTAIN),
@@ -75,8 +75,8 @@ def test_what_was_sent_keeps_the_id_of_its_message() -> None:
         (AskAgain("no answer"), 6, DeliveryState.PENDING),
         (AskAgain("no answer"), 7, DeliveryState.UNCERTAIN),
         (Troubled("503"), 5, DeliveryState.PENDING),
-        (Troubled("503"), 19, DeliveryState.PENDING),
-        (Troubled("503"), 20, DeliveryState.UNCERTAIN),
+        (Troubled("503"), 6, DeliveryState.PENDING),
+        (Troubled("503"), 7, DeliveryState.UNCERTAIN),
         (Refused("too long"), 1, DeliveryState.FAILED),
         (DestinationLost("blocked"), 1, DeliveryState.HELD),
         (DestinationLost("blocked"), 19, DeliveryState.HELD),
@@ -136,28 +136,53 @@ def test_a_repeat_comes_while_the_platform_still_knows_it_for_one(chance: float)
     assert settled(AskAgain("x"), 4).counted
 
 
-def test_a_platform_in_trouble_is_asked_again_soon_and_then_as_long_as_for_any_message() -> None:
-    waits = [wait(Troubled("503"), attempt) for attempt in range(1, 20)]
-    soon = [wait(AskAgain("x"), attempt) for attempt in range(1, 5)]
-    long = [0.9 * wait(NotSent("x"), attempt) for attempt in range(1, 16)]
-    assert waits == [*soon, *long]
-    assert sum(waits) > dt.timedelta(days=2).total_seconds()
+def test_a_platform_in_trouble_that_knows_repeats_is_asked_again_as_one_that_does_not_answer() -> (
+    None
+):
+    for attempts in range(1, 7):
+        assert wait(Troubled("503"), attempts) == wait(AskAgain("x"), attempts)
+    assert [wait(HardlySent("502"), attempts) for attempts in (1, 2)] == [5, 120]
 
 
-def test_a_platform_in_trouble_may_have_taken_the_message_and_the_attempt_counts() -> None:
-    for attempts in range(1, 20):
-        outcome = settled(Troubled("503"), attempts)
-        assert outcome.maybe_sent
-        assert outcome.counted
-    assert settled(Troubled("503"), 20).due_at is None
-
-
-@given(st.integers(1, 19), st.floats(0, 1))
-def test_a_platform_in_trouble_is_never_asked_later_than_the_wait_says(
-    attempts: int, chance: float
+@pytest.mark.parametrize("error", [HardlySent("502"), Troubled("503")])
+def test_a_platform_in_trouble_may_have_taken_the_message_and_the_attempt_counts(
+    error: Exception,
 ) -> None:
-    longest = wait(Troubled("503"), attempts, chance=1)
-    assert 0.8 * longest - 0.001 <= wait(Troubled("503"), attempts, chance) <= longest
+    outcome = settled(error)
+    assert outcome.maybe_sent
+    assert outcome.counted
+
+
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [
+        (NotSent("offline"), DeliveryState.EXPIRED),
+        (MustWait("slow down", 9), DeliveryState.EXPIRED),
+        (RuntimeError("a slip"), DeliveryState.EXPIRED),
+        (MaybeSent("no answer"), DeliveryState.UNCERTAIN),
+    ],
+)
+def test_what_would_be_no_news_at_its_next_attempt_ends_and_says_why(
+    error: Exception, end: DeliveryState
+) -> None:
+    due = settled(error).due_at
+    assert due is not None
+    still = settlement(Delivery(Seq(7), 3, 1), error, None, NOW, EVEN, until=due)
+    assert still.state is DeliveryState.PENDING
+    late = due - dt.timedelta(milliseconds=1)
+    outcome = settlement(Delivery(Seq(7), 3, 1), error, None, NOW, EVEN, until=late)
+    assert (outcome.state, outcome.due_at, outcome.counted) == (end, None, True)
+    assert outcome.reason == f"{TOO_LATE}: {error}"
+
+
+def test_an_attempt_is_noted_with_its_time_its_answer_and_the_next_one() -> None:
+    assert settled(None).told is None
+    outcome = settled(NotSent("offline"))
+    assert outcome.due_at is not None
+    begun, again = NOW.isoformat(timespec="seconds"), outcome.due_at.isoformat(timespec="seconds")
+    assert outcome.told == f"{begun} offline; tried again from {again}"
+    assert settled(Refused("too long")).told == f"{begun} too long"
+    assert settled(MustWait(NOT_NOW, 0)).told is None
 
 
 @pytest.mark.parametrize("error", [MaybeSent("x"), HardlySent("x"), AskAgain("x"), Troubled("x")])

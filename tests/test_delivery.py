@@ -34,10 +34,10 @@ from bot.model import (
     UpdateKind,
 )
 from bot.outbox.carrier import IN_FLIGHT
-from bot.outbox.holds import SILENT_CHATS, STOPPED, Holds
+from bot.outbox.holds import STOPPED, Holds
 from bot.outbox.settler import Settler
 from storage.joins import Signposts
-from storage.outbox import Deliveries, Settlement
+from storage.outbox import QUARANTINED, Deliveries, Settlement
 from storage.store import Storage
 from tests.build import NOW, TODAY, a_retraction, a_show, an_update
 from tests.fakes.clock import FakeClock
@@ -85,6 +85,18 @@ class World:
         counts = await self.storage.deliveries.counts()
         assert sum(counts.values()) == await self.storage.fanouts.created()
         return {str(state): count for state, count in counts.items() if count}
+
+
+on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what does not depend on the kind of database."""
+
+
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """The steady clock of holds, in the hands of the test."""
+    clock = FakeClock(NOW)
+    monkeypatch.setattr("bot.outbox.Holds", lambda _: Holds(lambda: clock().timestamp()))
+    return clock
 
 
 @pytest.fixture
@@ -209,13 +221,25 @@ async def test_after_three_doubtful_sends_it_is_uncertain(world: World) -> None:
     assert await world.counts() == {"uncertain": 1}
 
 
-async def test_an_outage_of_a_platform_that_knows_repeats_loses_nothing(world: World) -> None:
+@on_one_database
+async def test_an_outage_of_days_loses_nothing_and_costs_no_attempts(
+    world: World, steady: FakeClock
+) -> None:
     await world.follow()
     await world.publish(an_update("renewed"))
-    world.chat.faults = [Troubled("503")] * 12
-    for _ in range(13):
-        await world.deliver()
-        world.clock.pass_by(hours=8)
+    world.chat.faults = [Troubled("503")]
+    world.chat.probe_faults = [Troubled("503")] * 100
+    world.engine = world.new_engine()
+    async with world.engine.delivering():
+        await world.engine.finish()
+        for _ in range(100):
+            world.clock.pass_by(hours=1)
+            steady.pass_by(hours=1)
+            await world.engine.finish()
+        assert world.chat.probes == 100
+        assert world.chat.attempts == 1  # each of them may have arrived: they are not wasted
+        steady.pass_by(hours=1)
+        await world.engine.finish()
     assert world.chat.titles() == ["RENEWED · All of Us Are Dead, season 2"]
     assert await world.counts() == {"sent": 1}
 
@@ -226,7 +250,7 @@ async def test_a_platform_in_trouble_is_left_alone_for_a_while(world: World) -> 
     await world.publish(an_update("renewed"))
     world.chat.faults = [Troubled("503")] * 30
     await world.deliver()
-    assert SILENT_CHATS <= world.chat.attempts < SILENT_CHATS + IN_FLIGHT
+    assert 1 <= world.chat.attempts <= IN_FLIGHT
     assert await world.counts() == {"pending": 30}
 
 
@@ -237,10 +261,13 @@ async def test_a_lost_chat_is_suspended_and_its_news_kept_for_its_return(world: 
     await world.deliver()
     await world.publish(an_update("trailer"))
     await world.deliver()
-    assert await world.counts() == {"held": 1}
+    assert await world.counts() == {"held": 2}
     assert await world.storage.destinations.resume(HERE, world.clock())
     await world.deliver()
-    assert world.chat.titles() == ["RENEWED · All of Us Are Dead, season 2"]
+    assert world.chat.titles() == [
+        "RENEWED · All of Us Are Dead, season 2",
+        "TRAILER · All of Us Are Dead, season 2",
+    ]
 
 
 async def test_one_failing_chat_holds_up_nobody_else(world: World) -> None:
@@ -328,6 +355,76 @@ async def test_who_got_a_mistake_is_told_what_was_wrong_and_others_the_news(worl
         "CORRECTION · All of Us Are Dead, season 2: it is 4 March 2027, not 3 March 2027"
     ]
     assert world.chat.titles(THERE) == ["DATED · All of Us Are Dead, season 2: 4 March 2027"]
+    words = "CORRECTED · All of Us Are Dead, season 2: it is 4 March 2027, not 3 March 2027"
+    assert world.chat.edited == [(HERE, "message-1", (words,))]
+    told = {notices[0].reply_to for notices in world.chat.tried[1:]}
+    assert told == {"message-1", None}
+
+
+async def test_a_mistake_is_taken_out_of_the_message_that_told_of_other_news_as_well(
+    world: World,
+) -> None:
+    await world.follow()
+    wrong = await world.publish(an_update("dated", date="2027-03-03"))
+    await world.publish(an_update("trailer"))
+    await world.deliver()
+    await world.publish(a_retraction(wrong))
+    await world.deliver()
+    ((to, message_id, titles),) = world.chat.edited
+    assert (to, message_id) == (HERE, "message-1")
+    assert titles[0].startswith("WITHDRAWN · All of Us Are Dead, season 2")
+    assert titles[1] == "TRAILER · All of Us Are Dead, season 2"
+    assert world.chat.tried[-1][0].reply_to == "message-1"
+
+
+async def test_who_got_a_mistake_and_has_left_since_is_told_all_the_same(world: World) -> None:
+    await world.follow(HERE)
+    wrong = await world.publish(an_update("dated", date="2027-03-03"))
+    await world.deliver()
+    await world.storage.subscriptions.remove(HERE, a_show().id)
+    right = an_update("dated", date="2027-03-04", supersedes=wrong.id, reason="a slip")
+    await world.publish(right)
+    await world.deliver()
+    assert len(world.chat.titles(HERE)) == 2
+    assert await world.counts() == {"sent": 2}
+
+
+async def test_an_edit_that_fails_for_now_is_made_again_before_the_reply(world: World) -> None:
+    await world.follow()
+    wrong = await world.publish(an_update("dated", date="2027-03-03"))
+    await world.deliver()
+    await world.publish(a_retraction(wrong))
+    world.chat.edit_faults = [MaybeSent("no answer")]
+    await world.deliver()
+    assert (world.chat.attempts, world.chat.edited) == (1, [])
+    world.clock.pass_by(minutes=1)
+    await world.deliver()
+    assert (world.chat.attempts, len(world.chat.edited)) == (2, 1)
+
+
+async def test_a_message_that_cannot_be_changed_is_answered_all_the_same(world: World) -> None:
+    await world.follow()
+    wrong = await world.publish(an_update("dated", date="2027-03-03"))
+    await world.deliver()
+    await world.publish(a_retraction(wrong))
+    world.chat.edit_faults = [Refused("too old")]
+    await world.deliver()
+    assert world.chat.titles()[-1].startswith("CORRECTION")
+
+
+@pytest.mark.parametrize(("kind", "hours"), [("trailer", 48), ("renewed", 168)])
+async def test_what_could_not_be_sent_while_it_was_news_expires(
+    world: World, kind: str, hours: int
+) -> None:
+    await world.follow()
+    await world.publish(an_update(kind))
+    world.chat.faults = [NotSent("down")]
+    await world.deliver()
+    world.clock.pass_by(hours=hours, minutes=1)
+    await world.deliver()
+    assert world.chat.titles() == []
+    assert await world.counts() == {"expired": 1}
+    assert (await world.storage.deliveries.failures(1)) == []
 
 
 async def test_unsubscribing_stops_what_was_not_sent_yet(world: World) -> None:
@@ -408,12 +505,51 @@ async def test_after_a_crash_a_message_is_repeated_with_exactly_the_same_news(
     for kind in ("renewed", "dated", "trailer"):
         await world.publish(an_update(kind))
     await world.expand()
-    await world.storage.deliveries.claim(world.clock(), dt.timedelta(hours=1), 100)
+    (parcel,) = await world.storage.deliveries.claim(world.clock(), dt.timedelta(hours=1), 100)
+    await world.storage.deliveries.settle([], parcel.deliveries[:2])  # those were about to be sent
     await world.publish(an_update("trailer", season=3))
     world.chat.room = 2
     await world.deliver()
     tried = [[notice.seq for notice in notices] for notices in world.chat.tried]
-    assert tried == [[1, 2], [3], [4]]
+    assert tried[0] == [1, 2]
+    assert sum(tried, []) == [1, 2, 3, 4]
+
+
+async def test_what_the_bot_died_of_three_times_is_sent_no_more_and_others_go_on(
+    world: World,
+) -> None:
+    await world.follow(HERE)
+    await world.follow(THERE)
+    await world.publish(an_update("renewed"))
+    await world.expand()
+    for _ in range(3):
+        parcels = await world.storage.deliveries.claim(NOW, dt.timedelta(hours=1), 100)
+        poison = next(one for one in parcels if one.destination == HERE)
+        await world.storage.deliveries.settle([], poison.deliveries)
+        await world.storage.deliveries.release(NOW)
+    await world.deliver()
+    assert world.chat.titles(HERE) == []
+    assert len(world.chat.titles(THERE)) == 1
+    assert await world.counts() == {"sent": 1, "uncertain": 1}
+    (failure,) = await world.storage.deliveries.failures(10)
+    assert failure.reason == QUARANTINED
+
+
+async def test_what_the_bot_may_have_died_of_goes_out_while_nothing_else_does(
+    world: World,
+) -> None:
+    for chat in range(1, 9):
+        await world.follow(Destination(Platform.TELEGRAM, chat))
+    await world.publish(an_update("renewed"))
+    await world.expand()
+    for _ in range(2):
+        parcels = await world.storage.deliveries.claim(NOW, dt.timedelta(hours=1), 100)
+        aboard = [one for parcel in parcels for one in parcel.deliveries]
+        await world.storage.deliveries.settle([], aboard)
+        await world.storage.deliveries.release(NOW)
+    await world.deliver()
+    assert world.chat.most_at_once == 1
+    assert await world.counts() == {"sent": 8}
 
 
 async def test_what_a_crashed_bot_had_claimed_goes_out_at_the_next_start(world: World) -> None:
@@ -463,13 +599,13 @@ async def test_many_updates_at_once_are_not_all_expanded_before_the_first_messag
     async with world.engine.delivering():
         await world.engine.poll()
         await world.chat.entered.wait()
-        assert await world.storage.fanouts.created() <= 20
+        assert await world.storage.fanouts.created() <= 40
         world.chat.gate.set()
         await world.engine.finish()
     assert await world.counts() == {"sent": 800}
 
 
-async def test_chats_that_wait_for_a_retry_hold_up_no_news(
+async def test_chats_that_wait_for_a_retry_hold_up_the_news_of_no_others(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.outbox.expander.LOW_WATER", 3)
@@ -478,9 +614,24 @@ async def test_chats_that_wait_for_a_retry_hold_up_no_news(
     await world.publish(an_update("renewed"))
     world.chat.faults = [NotSent("down")] * 5
     await world.deliver()
+    await world.follow(Destination(Platform.TELEGRAM, 6))
     await world.publish(an_update("trailer"))
     await world.deliver()
-    assert await world.counts() == {"sent": 5, "pending": 5}
+    assert await world.counts() == {"sent": 1, "pending": 10}
+
+
+async def test_in_each_chat_news_comes_in_the_order_of_its_publication(world: World) -> None:
+    await world.follow()
+    await world.publish(an_update("renewed"))
+    world.chat.faults = [NotSent("down")]
+    await world.deliver()
+    await world.publish(an_update("trailer"))
+    await world.deliver()
+    assert world.chat.titles() == []
+    world.clock.pass_by(seconds=7)
+    await world.deliver()
+    assert [title.split(" · ")[0] for title in world.chat.titles()] == ["RENEWED", "TRAILER"]
+    assert len(world.chat.accepted) == 1
 
 
 async def test_two_messages_are_never_on_their_way_to_one_chat(world: World) -> None:
@@ -501,7 +652,7 @@ async def test_two_messages_are_never_on_their_way_to_one_chat(world: World) -> 
 
 async def test_a_settler_that_fails_says_so_to_whoever_waits(world: World) -> None:
     class Broken(Deliveries):
-        async def settle(self, done: object) -> None:
+        async def settle(self, done: object, aboard: object = ()) -> None:
             raise ValueError("no such text")
 
     settler = Settler(Broken(world.storage.database, Signposts()))
@@ -518,11 +669,11 @@ class _FullDisk(Deliveries):
         super().__init__(storage.database, Signposts())
         self.refusals = refusals
 
-    async def settle(self, done: object) -> None:
+    async def settle(self, done: object, aboard: object = ()) -> None:
         if self.refusals:
             self.refusals -= 1
             raise StorageFull("The disk is full.")
-        await super().settle(done)  # type: ignore[arg-type]
+        await super().settle(done, aboard)  # type: ignore[arg-type]
 
 
 @asynccontextmanager
@@ -554,9 +705,9 @@ async def test_outcomes_that_arrive_while_the_writer_is_busy_are_written_togethe
     written: list[int] = []
 
     class Counting(Deliveries):
-        async def settle(self, done: object) -> None:
+        async def settle(self, done: object, aboard: object = ()) -> None:
             written.append(len(done))  # type: ignore[arg-type]
-            await super().settle(done)  # type: ignore[arg-type]
+            await super().settle(done, aboard)  # type: ignore[arg-type]
 
     for chat in range(1, 9):
         await world.follow(Destination(Platform.TELEGRAM, chat))
@@ -574,9 +725,6 @@ async def test_outcomes_that_arrive_while_the_writer_is_busy_are_written_togethe
 
 
 # --- lanes ---
-
-on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For what does not depend on the kind of database."""
 
 
 @on_one_database
@@ -614,14 +762,6 @@ async def test_a_platform_that_is_stopped_holds_up_no_other_one(world: World) ->
 
 
 # --- when nothing may be sent ---
-
-
-@pytest.fixture
-def steady(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
-    """The steady clock of holds, in the hands of the test."""
-    clock = FakeClock(NOW)
-    monkeypatch.setattr("bot.outbox.Holds", lambda: Holds(lambda: clock().timestamp()))
-    return clock
 
 
 @on_one_database

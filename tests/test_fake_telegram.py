@@ -904,6 +904,17 @@ class TestPlaces:
                 assert slower.value.retry_after == dt.timedelta(seconds=1)
             assert fake.calls("sendMessage")[-1].status == 429
 
+    async def test_what_is_paid_for_may_be_sent_faster(self) -> None:
+        with FakeTelegram(limits=True) as fake:
+            assert fake._world.limits
+            fake._world.limits.overall = 1
+            async with bot_of(fake) as bot:
+                people = [fake.person(f"Person {n}", started=True) for n in range(4)]
+                for person in people[:3]:
+                    await bot.send_message(person.id, "paid", allow_paid_broadcast=True)
+                with pytest.raises(RetryAfter):
+                    await bot.send_message(people[3].id, "not paid")
+
 
 class TestSettings:
     async def test_commands_are_kept_by_scope_and_language(

@@ -72,12 +72,40 @@ def test_several_chats_without_an_answer_in_a_row_hold_everybody(holds: Holds) -
     assert holds.remaining() == SILENCE
 
 
-def test_one_chat_without_an_answer_holds_nobody_and_an_answer_ends_the_row(holds: Holds) -> None:
-    assert not any(holds.unanswered(1) for _ in range(20))
-    assert not any(holds.unanswered(chat) for chat in range(2, 5))
+def test_some_chats_without_an_answer_hold_nobody_and_an_answer_ends_the_row(holds: Holds) -> None:
+    assert not any(holds.unanswered(chat) for chat in range(1, 5))
     holds.served(9)
     assert not any(holds.unanswered(chat) for chat in range(4))
     assert holds.remaining() == 0
+    assert not holds.on_trial
+
+
+def test_a_chat_that_is_not_answered_again_holds_all(holds: Holds) -> None:
+    assert not holds.unanswered(1)
+    assert holds.unanswered(1)
+    assert holds.remaining() == SILENCE
+
+
+def test_a_platform_that_says_it_is_in_trouble_is_believed_at_once(holds: Holds) -> None:
+    assert holds.unanswered(1, troubled=True)
+    assert holds.remaining() == SILENCE
+
+
+def test_after_silence_the_platform_is_asked_before_anything_is_sent(
+    holds: Holds, clock: Steady
+) -> None:
+    holds.unanswered(1, troubled=True)
+    assert not holds.on_trial
+    clock.now += SILENCE
+    assert holds.on_trial
+    holds.still_silent()
+    assert not holds.on_trial
+    assert holds.remaining() == SILENCE
+    clock.now += SILENCE
+    holds.answered()
+    assert not holds.on_trial
+    assert holds.remaining() == 0
+    assert not holds.unanswered(1)
 
 
 def test_one_chat_that_is_to_wait_holds_nobody_however_often(holds: Holds) -> None:

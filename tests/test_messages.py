@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bot.message import Action, Day, Line, Link, Message, joined, line, plain
-from bot.message.alerts import News, alert
+from bot.message.alerts import News, alert, amended
 from bot.message.answers import (
     already_subscribed,
     deleted,
@@ -202,6 +202,57 @@ def test_a_correction_says_what_was_wrong_and_what_is_right() -> None:
     )
     assert "Why: A slip." in text_of(message)
     assert "Official · Netflix, 22 November 2026 · source" in text_of(message)
+
+
+def amended_by(*log: Update) -> Message:
+    """The first alert of a log, as the last update leaves it."""
+    return amended(News(SHOW, log[0], log[:1]), News(SHOW, log[-1], log))
+
+
+def test_what_is_withdrawn_says_so_why_and_when() -> None:
+    wrong = an_update("dated", date="2027-03-03")
+    message = amended_by(wrong, a_retraction(wrong, "The day was of another show."))
+    assert message.title == "WITHDRAWN · All of Us Are Dead, season 2: the date 3 March 2027"
+    assert text_of(message).splitlines() == [
+        "Why: The day was of another show.",
+        "Withdrawn 22 November 2026 · source",
+    ]
+    assert message.lines[-1][-1] == Link("source", NEWS_URL)
+    assert message.actions == alert_of(wrong).actions
+
+
+def test_what_is_withdrawn_without_a_source_has_the_day_alone() -> None:
+    wrong = an_update("renewed")
+    message = amended_by(wrong, a_retraction(wrong, source=Source(published=TODAY)))
+    assert text_of(message).splitlines()[-1] == "Withdrawn 22 November 2026"
+
+
+@pytest.mark.parametrize("kind", ["trailer", "teaser"])
+def test_a_video_that_is_withdrawn_is_shown_nowhere(kind: str) -> None:
+    wrong = an_update(kind)
+    assert VIDEO in as_plain(alert_of(wrong))
+    message = amended_by(wrong, a_retraction(wrong))
+    assert message.video is None
+    assert VIDEO not in as_plain(message)
+    assert message.title == f"WITHDRAWN · All of Us Are Dead, season 2: the {kind}"
+
+
+def test_what_is_corrected_says_what_is_right_and_what_was_wrong() -> None:
+    wrong = an_update("dated", date="2027-04-02")
+    right = a_correction(wrong, "A slip.", date="2027-04-20")
+    message = amended_by(wrong, right)
+    assert message.title == (
+        "CORRECTED · All of Us Are Dead, season 2: it is 20 April 2027, not 2 April 2027"
+    )
+    assert message.lines == alert_of(wrong, right).lines
+    assert message.actions == alert_of(wrong).actions
+
+
+def test_a_video_that_is_corrected_is_the_right_one() -> None:
+    wrong, right = an_update("trailer"), "https://www.youtube.com/watch?v=abcdefghijk"
+    message = amended_by(wrong, a_correction(wrong, value=right))
+    assert message.video == right
+    assert VIDEO not in as_plain(message)
 
 
 def test_an_alert_tells_no_guess() -> None:

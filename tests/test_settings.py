@@ -56,6 +56,7 @@ def test_without_any_setting_the_bot_runs_in_the_terminal() -> None:
     assert (read.log_level, read.log_format) == (LogLevel.WARNING, LogFormat.CONSOLE)
     assert read.discord_api_url == "https://discord.com/api/v10"
     assert read.telegram_api_url == "https://api.telegram.org"
+    assert read.telegram_paid_broadcast is False
 
 
 def test_an_empty_setting_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,6 +320,8 @@ def _default(name: str) -> str:
     default = Settings.model_fields[name].default
     if name == "database_url":
         return str(default.get_secret_value())
+    if isinstance(default, bool):
+        return str(default).lower()
     return "" if default in (None, frozenset()) else str(default)
 
 

@@ -20,26 +20,57 @@ _LAST = 10
 
 
 def deliveries(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+    why: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="DESTINATION UPDATE",
+            help="Explain why an update was sent to a destination, or was not.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Count the deliveries by state, and show what waits longest and what failed last."""
 
     async def work(storage: "Storage") -> None:
-        counts = await storage.deliveries.counts()
-        if as_json:
-            say(json.dumps({str(state): count for state, count in counts.items()}))
-            return
-        for state, count in counts.items():
-            say(f"{state:<10} {count:>12,}")
-        due = await storage.deliveries.next_due()
-        say(f"Oldest due: {due.isoformat(timespec='seconds') if due else 'none'}")
-        failures = await storage.deliveries.failures(_LAST)
-        say("Last failures:" if failures else "No failures.")
-        for one in failures:
-            when = one.at.isoformat(timespec="seconds") if one.at else ""
-            say(f"  {when}  {one.update_id} to {one.destination}: {one.state}, {one.reason}")
+        if why:
+            await _explain(storage, *why, as_json=as_json)
+        else:
+            await _count(storage, as_json=as_json)
 
     with_storage(work)
+
+
+async def _count(storage: "Storage", *, as_json: bool) -> None:
+    counts = await storage.deliveries.counts()
+    if as_json:
+        say(json.dumps({str(state): count for state, count in counts.items()}))
+        return
+    for state, count in counts.items():
+        say(f"{state:<10} {count:>12,}")
+    due = await storage.deliveries.next_due()
+    say(f"Oldest due: {due.isoformat(timespec='seconds') if due else 'none'}")
+    failures = await storage.deliveries.failures(_LAST)
+    say("Last failures:" if failures else "No failures.")
+    for one in failures:
+        when = one.at.isoformat(timespec="seconds") if one.at else ""
+        say(f"  {when}  {one.update_id} to {one.destination}: {one.state}, {one.reason}")
+    if failures:
+        last = failures[0]
+        say(f"More: cliffhanger deliveries --why {last.destination} {last.update_id}")
+
+
+async def _explain(storage: "Storage", to: str, update_id: str, *, as_json: bool) -> None:
+    from bot.app import utc_now
+    from bot.commands.why import trace
+    from bot.message.why import explained, heading, recorded
+
+    found, now = await trace(storage.traces, to, update_id), utc_now()
+    if as_json:
+        say(json.dumps(recorded(found, now), ensure_ascii=False))
+        return
+    say(f"{heading(found)}, to {found.destination}")
+    for step in explained(found, now):
+        say(f"  {step}")
 
 
 def doctor() -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from bot.commands import about, following, shows
 from bot.commands.core import Core
+from bot.commands.why import why
 from bot.errors import UnknownShow, UserError
 from bot.message import Message, answers
 from bot.model import FOLLOWABLE, Caller
@@ -169,6 +170,13 @@ _DECLARED: Final = (
     Command("status", "what is known of a show, and who said it", shows.status, (_SHOW,)),
     Command("upcoming", "the confirmed dates ahead", shows.upcoming),
     Command("latest", "the latest confirmed news", shows.latest),
+    Command(
+        "why",
+        "why the latest news of a show came here, or did not",
+        why,
+        (_SHOW,),
+        private=True,
+    ),
     Command("help", "this list", _help, private=True),
     Command(
         "privacy",

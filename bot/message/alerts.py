@@ -5,13 +5,14 @@ from typing import Final
 
 from bot.dates import TBA, Change, ReleaseDate
 from bot.message import Action, Line, Link, Message, joined, line, present
-from bot.message.dates import date_line, wording
+from bot.message.dates import date_line, day_piece, wording
 from bot.message.facts import (
     claim,
     ordinal,
     provenance,
     sayer,
     season_name,
+    source_link,
     where,
 )
 from bot.model import Show, SpeakerRole, Update, UpdateKind
@@ -191,6 +192,30 @@ def _correction(news: News) -> Message:
         video=update.value if update.kind in _VIDEOS else None,
         actions=actions(news.show),
     )
+
+
+def amended(news: News, by: News) -> Message:
+    """The words to put into the place of an alert that turned out wrong.
+
+    `news` is the alert, and `by` what takes it back or replaces it.
+    """
+    return _withdrawn(news, by) if by.update.retracts else _corrected(news, by)
+
+
+def _withdrawn(news: News, by: News) -> Message:
+    season = season_name(news.show, key_of(news.update))
+    when = line("Withdrawn ", day_piece(by.update.announced))
+    return Message(
+        title=f"WITHDRAWN · {season}: {claim(news.update)}",
+        lines=present((_reason(by.update),), joined([when, source_link(by.update)])),
+        actions=actions(news.show),
+    )
+
+
+def _corrected(news: News, by: News) -> Message:
+    right = _correction(by)
+    season = season_name(by.show, key_of(by.update))
+    return replace(right, title=f"CORRECTED · {season}: {_instead(by.update, news.update)}")
 
 
 def _instead(update: Update, wrong: Update | None) -> str:

@@ -3,11 +3,22 @@
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 
-from bot.message import Action, Document, Line, Message, joined, line
+from bot.message import Action, Document, Line, Link, Message, joined, line
 from bot.message.dates import date_line, day_piece, wording
 from bot.message.facts import sayer, season_name, source_link
 from bot.message.status import coming, headline
-from bot.model import ALL_KINDS, FOLLOWABLE, Kinds, Show, ShowId, Subscription, Update, UpdateKind
+from bot.model import (
+    ALL_KINDS,
+    FOLLOWABLE,
+    Destination,
+    Kinds,
+    Platform,
+    Show,
+    ShowId,
+    Subscription,
+    Update,
+    UpdateKind,
+)
 from bot.seasons import SeasonState, key_of
 from bot.text import plural
 
@@ -233,6 +244,31 @@ def privacy() -> Message:
             Action("Delete everything", "/privacy delete"),
         ),
     )
+
+
+def removed(lost: Destination, told: Destination, reason: str, days: int) -> Message:
+    """The notice that a destination was given up, for another one in the same chat or server."""
+    here = lost.chat_id == told.chat_id
+    what = "another topic of this chat" if here else "another channel of this server"
+    that = _link(lost, "topic" if here else "channel")
+    return Message(
+        title=f"Alerts for {what} were removed.",
+        lines=(
+            line("Nothing could be delivered to ", that, f" for {days} days ({reason})."),
+            line("If they are wanted again, send /subscribe there."),
+        ),
+    )
+
+
+def _link(lost: Destination, kind: str) -> Link | str:
+    """A way to a channel or topic, where its platform has one."""
+    if lost.platform is Platform.DISCORD and lost.home_id:
+        address = f"https://discord.com/channels/{lost.home_id}/{lost.thread_id or lost.chat_id}"
+        return Link(f"that {kind}", address)
+    chat = str(lost.chat_id).removeprefix("-100")
+    if lost.platform is Platform.TELEGRAM and chat != str(lost.chat_id):
+        return Link(f"that {kind}", f"https://t.me/c/{chat}/{lost.thread_id or 1}")
+    return f"that {kind}"
 
 
 def deleted(shows: int) -> Message:

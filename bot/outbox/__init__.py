@@ -8,17 +8,19 @@ recorded, and a worker goes on only when the outcome is written down.
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Mapping
 
 import structlog
 
-from bot.model import Clock, Platform
+from bot.message import Message
+from bot.model import Clock, Destination, Platform, Seq, ShowId
 from bot.outbox.carrier import Carrier
 from bot.outbox.composer import Composer
 from bot.outbox.expander import Expander
 from bot.outbox.holds import Holds
-from bot.outbox.lane import Lane
-from bot.outbox.messenger import Messenger
+from bot.outbox.lane import Lane, LaneState
+from bot.outbox.messenger import Messenger, Notice
 from bot.outbox.settler import Settler
 from storage.store import Storage
 
@@ -37,17 +39,25 @@ class Outbox:
         messengers: Mapping[Platform, Messenger],
         clock: Clock,
         chance: Callable[[], float] = random.random,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._storage = storage
+        self._messengers = messengers
+        self._told = -int(clock().timestamp() * 1000)
         self._clock = clock
         self._composer = Composer(storage)
-        self._expander = Expander(storage, clock, self._stir)
+        rates = {platform: one.pace.rate for platform, one in messengers.items()}
+        self._expander = Expander(storage, clock, self._stir, rates)
         settler = Settler(storage.deliveries)
-        self._lanes: list[Lane] = []
+        self._lanes: dict[Platform, Lane] = {}
         for platform, messenger in messengers.items():
-            holds = Holds()
-            carrier = Carrier(messenger, storage, self._composer, settler, holds, clock, chance)
-            self._lanes.append(Lane(platform, carrier, holds, storage, self._expander, clock))
+            holds = Holds(steady)
+            carrier = Carrier(
+                messenger, storage, self._composer, settler, holds, clock, chance, steady
+            )
+            self._lanes[platform] = Lane(
+                platform, carrier, holds, storage, self._expander, clock, steady
+            )
 
     def wake(self) -> None:
         """There is news: look at once."""
@@ -64,21 +74,33 @@ class Outbox:
     async def run(self) -> None:
         """Deliver until `stop` is called; what was claimed and not tried is given back."""
         async with asyncio.TaskGroup() as lanes:
-            for lane in self._lanes:
-                lanes.create_task(lane.run())
+            for lane in self._lanes.values():
+                lanes.create_task(lane.keep_running())
 
     async def settled(self) -> None:
         """Wait until nothing is due and nothing is in flight; `run` must be under way."""
         self.wake()
-        while not all(lane.idle.is_set() for lane in self._lanes):
-            for lane in self._lanes:
+        while not all(lane.idle.is_set() for lane in self._lanes.values()):
+            for lane in self._lanes.values():
                 await lane.idle.wait()
+
+    def lanes(self) -> Mapping[Platform, LaneState]:
+        """How the lane of each platform is."""
+        return {platform: lane.state for platform, lane in self._lanes.items()}
+
+    async def tell(self, destination: Destination, message: Message) -> None:
+        """Send something that is no news, once, when it may leave; raises a `DeliveryError`."""
+        messenger = self._messengers[destination.platform]
+        await messenger.pace.turn(messenger.pace.chat(destination))
+        # No place in the log is negative; each has its own, so that none is taken for a repeat.
+        self._told -= 1
+        await messenger.send(destination, [Notice(Seq(self._told), message, ShowId(""))])
 
     def stop(self) -> None:
         """Take nothing more; `run` returns when what is in flight has been settled."""
-        for lane in self._lanes:
+        for lane in self._lanes.values():
             lane.stop()
 
     def _stir(self) -> None:
-        for lane in self._lanes:
+        for lane in self._lanes.values():
             lane.stir()

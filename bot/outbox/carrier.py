@@ -2,7 +2,9 @@
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import Final
 
@@ -12,6 +14,7 @@ from bot.errors import (
     DeliveryError,
     DestinationLost,
     DestinationMoved,
+    HardlySent,
     MaybeSent,
     MustWait,
     NotSent,
@@ -20,17 +23,23 @@ from bot.errors import (
     StorageError,
     WaitsAlone,
 )
-from bot.model import Clock, Delivery
-from bot.outbox.composer import Composer
-from bot.outbox.consequences import believed, expired, put_off, settlement
+from bot.model import Clock
+from bot.outbox.composer import Composer, Item
+from bot.outbox.consequences import NOT_NOW, believed, expired, put_off, settlement
 from bot.outbox.holds import SILENCE, STOPPED, Holds
 from bot.outbox.messenger import Messenger, Notice
 from bot.outbox.settler import Settler
+from bot.outbox.tally import Tally
 from storage.outbox import Parcel, Settlement
 from storage.store import Storage
 
 IN_FLIGHT: Final = 4
 """Messages on their way at a time, on a platform that says nothing else."""
+
+LONGEST_SEND: Final = 110.0
+"""Seconds after which a send is given up that its platform's library has forgotten."""
+
+LONGEST_PROBE: Final = 20.0
 
 log = structlog.get_logger()
 
@@ -47,6 +56,7 @@ class Carrier:
         holds: Holds,
         clock: Clock,
         chance: Callable[[], float],
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._messenger = messenger
         self._storage = storage
@@ -58,6 +68,8 @@ class Carrier:
         self._doubted: set[int] = set()
         self._reached_at: dt.datetime | None = None
         self.in_flight = messenger.in_flight
+        self.pace = messenger.pace
+        self.sent = Tally(steady)
         self._slots = asyncio.Semaphore(self.in_flight)
         self._stopping = False
 
@@ -69,62 +81,88 @@ class Carrier:
         """Send nothing more; what is on its way is settled."""
         self._stopping = True
 
-    async def carry(self, parcel: Parcel) -> None:
-        """Send what is due to a destination, and settle each message right after its answer."""
+    async def probe(self) -> None:
+        """Ask the platform something harmless, after it was away or refused everything."""
         try:
-            composed = await self._composer.compose(parcel)
+            async with asyncio.timeout(LONGEST_PROBE):
+                await self._messenger.probe()
+        except PlatformStopped as error:
+            self._stop(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the platform did not answer
+            seconds = error.seconds if isinstance(error, MustWait) else 0.0
+            log.info("outbox.still_unanswered", problem=_words(error))
+            self._holds.still_silent(seconds)
+        else:
+            self._holds.answered()
+
+    async def carry(self, parcel: Parcel) -> Parcel | None:
+        """Send one message of what is due to a destination, and settle it right after its answer.
+
+        Returns what is left to be sent there.
+        """
+        try:
+            composed = await self._composer.compose(parcel, self._clock())
         except Exception as caught:  # noqa: BLE001 - whatever it is, the deliveries are settled
             log.warning("outbox.not_composed", to=str(parcel.destination), problem=repr(caught))
-            await self._settler.settle(self._outcomes(parcel.deliveries, caught, None))
-            return
+            await self.give_up(parcel, caught)
+            return None
         outcomes = [expired(one, why, self._clock()) for one, why in composed.stale]
-        deliveries, notices = composed.current, composed.notices
-        while deliveries:
-            count = self._fitting(parcel, deliveries, notices)
-            tried = deliveries[:count]
-            error, message_id = await self._send(parcel, notices[:count])
-            # What has an id has arrived, even where it was the last that could.
-            outcomes += self._outcomes(tried, None if message_id else error, message_id)
-            deliveries, notices = deliveries[count:], notices[count:]
-            if error:
-                # What comes later in the log is not sent before what comes earlier.
-                (failed,) = self._outcomes(tried[-1:], error, None)
-                outcomes += [put_off(one, failed) for one in deliveries]
-                deliveries = ()
+        if not composed.current:
             await self._settler.settle(outcomes)
-            outcomes = []
-            if error is None:
-                await self._clear_doubt(parcel.destination_id)
-            if isinstance(error, DestinationMoved):
-                await self._move(parcel, error.chat_id)
-        if outcomes:
-            await self._settler.settle(outcomes)
+            return None
+        count = self._fitting(parcel, composed.current)
+        tried, left = composed.current[:count], [one.delivery for one in composed.current[count:]]
+        error, message_id = await self._send(parcel, tried)
+        # What has an id has arrived, even where it was the last that could.
+        outcomes += self._outcomes(tried, None if message_id else error, message_id)
+        if left and error:
+            # What comes later in the log is not sent before what comes earlier.
+            (failed,) = self._outcomes(tried[-1:], error, None)
+            outcomes += [put_off(one, failed) for one in left]
+            left = []
+        await self._settler.settle(outcomes)
+        if error is None:
+            await self._clear_doubt(parcel.destination_id)
+        if isinstance(error, DestinationMoved):
+            await self._move(parcel, error.chat_id)
+        return replace(parcel, deliveries=tuple(left)) if left else None
 
-    def _fitting(
-        self, parcel: Parcel, deliveries: Sequence[Delivery], notices: Sequence[Notice]
-    ) -> int:
+    async def give_up(self, parcel: Parcel, error: Exception) -> None:
+        """Settle deliveries that ended without an outcome of their own."""
+        now, chance, first = self._clock(), self._chance(), parcel.deliveries[0].seq
+        await self._settler.settle(
+            [settlement(one, error, None, now, chance, first) for one in parcel.deliveries]
+        )
+
+    def _fitting(self, parcel: Parcel, items: Sequence[Item]) -> int:
         """How many of the first go out as one message: what was one is repeated as it was."""
-        bundle = deliveries[0].bundle
-        alike = sum(1 for _ in takewhile(lambda one: one.bundle == bundle, deliveries))
-        return self._messenger.fitting(parcel.destination, notices[:alike])
+        bundle = items[0].delivery.bundle
+        alike = list(takewhile(lambda one: one.delivery.bundle == bundle, items))
+        return self._messenger.fitting(parcel.destination, [one.notice for one in alike])
 
     def _outcomes(
-        self, tried: Sequence[Delivery], error: Exception | None, message_id: str | None
+        self, tried: Sequence[Item], error: Exception | None, message_id: str | None
     ) -> list[Settlement]:
         """How to write down the deliveries of one message."""
-        now, chance, first = self._clock(), self._chance(), tried[0].seq
-        return [settlement(one, error, message_id, now, chance, first) for one in tried]
+        now, chance, first = self._clock(), self._chance(), tried[0].delivery.seq
+        return [
+            settlement(one.delivery, error, message_id, now, chance, first, one.until)
+            for one in tried
+        ]
 
     async def _send(
-        self, parcel: Parcel, notices: Sequence[Notice]
+        self, parcel: Parcel, items: Sequence[Item]
     ) -> tuple[Exception | None, str | None]:
         """Send one message; how it went, as far as it concerns its deliveries."""
         try:
             async with self._slots:
-                if self._stopping or self._holds.remaining():
-                    return MustWait("nothing is sent just now", 0), None
-                message_id = await self._messenger.send(parcel.destination, notices)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the delivery is settled
+                message_id = await self._hand_over(parcel, items)
+        except (Exception, asyncio.CancelledError) as caught:
+            if isinstance(caught, asyncio.CancelledError) and is_cancelled():
+                raise
+            error = _told_apart(caught)
+            if isinstance(error, _Untried):
+                return error, None
             known = isinstance(error, DeliveryError)
             tell = log.info if known and not isinstance(error, Refused) else log.warning
             tell("outbox.failed", to=str(parcel.destination), problem=_words(error))
@@ -132,7 +170,43 @@ class Carrier:
             return judged, judged.message_id if isinstance(judged, DestinationLost) else None
         self._holds.served(parcel.destination.chat_id)
         self._reached_at = self._clock()
+        self.sent.count()
         return None, message_id
+
+    async def _hand_over(self, parcel: Parcel, items: Sequence[Item]) -> str | None:
+        """Give one message to the platform when it may leave; that is written down first."""
+        to, chat = parcel.destination, self.pace.chat(parcel.destination)
+        self._check_open()
+        await self._settler.board([one.delivery for one in items])
+        for rewrite in dict.fromkeys(one.rewrite for one in items if one.rewrite):
+            await self.pace.turn(chat)
+            self._check_open()
+            await self._edit(parcel, rewrite.message_id, rewrite.notices)
+        await self.pace.turn(chat)
+        self._check_open()
+        try:
+            async with asyncio.timeout(LONGEST_SEND):
+                return await self._messenger.send(to, [one.notice for one in items])
+        except TimeoutError as error:
+            raise MaybeSent(f"there was no answer for {LONGEST_SEND:.0f} seconds") from error
+
+    async def _edit(self, parcel: Parcel, message_id: str, notices: Sequence[Notice]) -> None:
+        """Change a message that told of a mistake; where it cannot be, the reply must do."""
+        try:
+            async with asyncio.timeout(LONGEST_SEND):
+                await self._messenger.edit(parcel.destination, message_id, notices)
+        except DeliveryError as error:
+            if isinstance(error, MaybeSent):
+                raise _unchanged(error) from error
+            if type(error) not in (DeliveryError, Refused, WaitsAlone):
+                raise
+            log.warning("outbox.not_edited", to=str(parcel.destination), problem=str(error))
+        except TimeoutError as error:
+            raise _unchanged(error) from error
+
+    def _check_open(self) -> None:
+        if self._stopping or self._holds.remaining():
+            raise _Untried(NOT_NOW, 0)
 
     async def _judged(self, parcel: Parcel, error: Exception) -> Exception:
         """What the failure means once it is seen beside those of other times and chats."""
@@ -148,8 +222,10 @@ class Carrier:
             return error
         if isinstance(error, MustWait) and self._holds.flooded(chat, error.seconds):
             log.warning("outbox.flooded", seconds=error.seconds)
-        if isinstance(error, MaybeSent) and self._holds.unanswered(chat):
-            log.error("outbox.unanswered", problem=str(error), tried_again_in=SILENCE)
+        if isinstance(error, MaybeSent):
+            troubled = isinstance(error, HardlySent)
+            if self._holds.unanswered(chat, troubled=troubled):
+                log.error("outbox.unanswered", problem=str(error), tried_again_in=SILENCE)
         if isinstance(error, PlatformStopped):
             self._stop(error)
         return error
@@ -190,6 +266,26 @@ _TOO_MANY: Final = (
     "More than every fifth chat is unknown to the platform. Does the token belong to the bot that "
     "these chats know? Nothing is sent for now."
 )
+
+
+def _unchanged(error: Exception) -> NotSent:
+    """The same words again are no harm, and the reply to them has not been sent."""
+    return NotSent(f"the earlier message was perhaps not changed: {error}")
+
+
+def _told_apart(caught: BaseException) -> Exception:
+    """A library that breaks off its own request does not say whether it arrived."""
+    return caught if isinstance(caught, Exception) else MaybeSent("the sending was broken off")
+
+
+def is_cancelled() -> bool:
+    """Whether this task is to end; a library may raise `CancelledError` by itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+class _Untried(MustWait):
+    """Nothing was sent, for a reason that has nothing to do with the chat."""
 
 
 def _words(error: Exception) -> str:

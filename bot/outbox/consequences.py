@@ -14,11 +14,10 @@ from bot.errors import (
     NotSent,
     PlatformStopped,
     Refused,
-    Troubled,
 )
 from bot.model import Delivery, DeliveryState, Seq
 from bot.text import clean, shorten, without_secrets
-from storage.outbox import Settlement
+from storage.outbox import TOO_LATE, Settlement
 
 _SECOND: Final = dt.timedelta(seconds=1)
 WAITS: Final = tuple(
@@ -32,14 +31,13 @@ MAYBE_WAITS: Final = (60 * _SECOND, 600 * _SECOND)
 ASK_WAITS: Final = tuple(seconds * _SECOND for seconds in (2, 5, 15, 40))
 """The waits while the platform knows a repeat: never longer, for it forgets within minutes."""
 
-TROUBLED_WAITS: Final = (*ASK_WAITS, *WAITS)
-"""The waits after a platform that knows repeats said it is in trouble: its outage may last."""
+HARDLY_WAITS: Final = (5 * _SECOND, 120 * _SECOND)
+"""The waits after a platform said it is in trouble: it may have delivered all the same."""
 
 _UNCOUNTED: Final = (MustWait, DestinationMoved, PlatformStopped)
 """What says nothing about the delivery itself: it comes back, however often."""
 
 JITTER: Final = 0.2
-MOST_TRIES: Final = 20
 MOST_UNKNOWN: Final = 5
 
 
@@ -50,10 +48,12 @@ def settlement(
     now: dt.datetime,
     chance: float,
     bundle: Seq | None = None,
+    until: dt.datetime | None = None,
 ) -> Settlement:
     """How to write down a send that ended with `error`, or well; `chance` (0 to 1) is jitter.
 
-    `bundle` is the first update of the message, kept when the message may have arrived.
+    `bundle` is the first update of the message, kept when the message may have arrived. What would
+    be tried again after `until` is no news then, and ends now.
     """
     if error is None:
         name = clean(message_id) if message_id else None
@@ -61,30 +61,51 @@ def settlement(
     reason = shorten(clean(without_secrets(str(error) or repr(error))), 300)
     state, wait = _consequence(delivery.attempts, error)
     maybe = isinstance(error, MaybeSent)
-    kept = bundle if maybe else None
-    if state is not DeliveryState.PENDING:
-        due = now if state is DeliveryState.HELD else None
-        return Settlement(delivery, state, now, due_at=due, reason=reason, bundle=kept)
     counted = not isinstance(error, _UNCOUNTED)
-    due = now + (_jittered(wait, error, chance) if counted else _asked(error, chance))
+    due: dt.datetime | None = None
+    if state is DeliveryState.PENDING:
+        due = now + (_jittered(wait, error, chance) if counted else _asked(error, chance))
+        if until and due > until:
+            state = DeliveryState.UNCERTAIN if maybe else DeliveryState.EXPIRED
+            due, reason = None, f"{TOO_LATE}: {reason}"
+    elif state is DeliveryState.HELD:
+        due = now
     return Settlement(
         delivery,
         state,
         now,
         due_at=due,
         reason=reason,
-        maybe_sent=maybe,
-        counted=counted,
-        bundle=kept,
+        maybe_sent=maybe and state is DeliveryState.PENDING,
+        counted=counted or state is not DeliveryState.PENDING,
+        bundle=bundle if maybe else None,
+        told=_told(now, reason, due) if reason != NOT_NOW else None,
     )
+
+
+NOT_NOW: Final = "nothing is sent just now"
+"""Why something is put back that was not tried at all."""
+
+
+def _told(now: dt.datetime, reason: str, due: dt.datetime | None) -> str:
+    again = f"; tried again from {_stamp(due)}" if due and due > now else ""
+    return f"{_stamp(now)} {reason}{again}"
+
+
+def _stamp(moment: dt.datetime) -> str:
+    return moment.isoformat(timespec="seconds")
 
 
 def put_off(delivery: Delivery, before: Settlement) -> Settlement:
     """How to write down a delivery that was not tried, because the one before it did not go out."""
     due_at = before.due_at if before.state is DeliveryState.PENDING else before.at
     if before.state is DeliveryState.HELD:
-        return Settlement(delivery, before.state, before.at, due_at, reason=before.reason)
-    return Settlement(delivery, DeliveryState.PENDING, before.at, due_at, counted=False)
+        return Settlement(
+            delivery, before.state, before.at, due_at, reason=before.reason, aboard=False
+        )
+    return Settlement(
+        delivery, DeliveryState.PENDING, before.at, due_at, counted=False, aboard=False
+    )
 
 
 def believed(doubt: Doubt, times: int, seen_for: dt.timedelta) -> bool:
@@ -121,16 +142,20 @@ def _consequence(attempts: int, error: Exception) -> tuple[DeliveryState, dt.tim
         return DeliveryState.HELD, _SECOND
     if isinstance(error, _UNCOUNTED):
         return DeliveryState.PENDING, 0 * _SECOND
-    if isinstance(error, Troubled):
-        return _next_try(attempts, TROUBLED_WAITS, MOST_TRIES, DeliveryState.UNCERTAIN)
-    if isinstance(error, HardlySent):
-        return _next_try(attempts, WAITS, MOST_TRIES, DeliveryState.UNCERTAIN)
     if isinstance(error, MaybeSent):
-        # Once a repeat may not be known any more, it is as on a platform that knows none.
-        waits = (*ASK_WAITS, *MAYBE_WAITS) if isinstance(error, AskAgain) else MAYBE_WAITS
+        waits = _maybe_waits(error)
         return _next_try(attempts, waits, len(waits) + 1, DeliveryState.UNCERTAIN)
-    most = MOST_TRIES if isinstance(error, NotSent) else MOST_UNKNOWN
-    return _next_try(attempts, WAITS, most, DeliveryState.FAILED)
+    if isinstance(error, NotSent):  # until it is news no more
+        return DeliveryState.PENDING, WAITS[min(attempts, len(WAITS)) - 1]
+    return _next_try(attempts, WAITS, MOST_UNKNOWN, DeliveryState.FAILED)
+
+
+def _maybe_waits(error: MaybeSent) -> tuple[dt.timedelta, ...]:
+    """Between them there are as many copies as may be sent, less one."""
+    if isinstance(error, AskAgain):
+        # Once a repeat may not be known any more, it is as on a platform that knows none.
+        return (*ASK_WAITS, *MAYBE_WAITS)
+    return HARDLY_WAITS if isinstance(error, HardlySent) else MAYBE_WAITS
 
 
 def _next_try(

@@ -1,4 +1,7 @@
-"""When nothing may be sent on a platform: it asked everybody to wait, or refuses everything.
+"""The circuit of a platform: open while it asks everybody to wait, is away, or refuses everything.
+
+When it was away or refused, something harmless is asked before messages go out again: each message
+that is not answered may have arrived, and may be sent only a few times.
 
 Times are seconds of a steady clock, which no setting of the wall clock moves.
 """
@@ -40,6 +43,7 @@ class Holds:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._until = float("-inf")
+        self._tripped = False
         self._flooded: deque[tuple[float, int]] = deque()
         self._silent: set[int] = set()
         self._window = now()
@@ -50,9 +54,24 @@ class Holds:
         """Seconds until something may be sent; 0 when it may now."""
         return max(0.0, self._until - self._now())
 
+    @property
+    def on_trial(self) -> bool:
+        """Whether the platform is to be asked something harmless before a message is sent."""
+        return self._tripped and not self.remaining()
+
     def stop(self) -> None:
         """The platform refuses everything."""
+        self._tripped = True
         self._hold(STOPPED)
+
+    def still_silent(self, seconds: float = 0.0) -> None:
+        """It did not answer what was asked, or asks to wait so long."""
+        self._hold(max(SILENCE, min(seconds, STOPPED)))
+
+    def answered(self) -> None:
+        """It answered what was asked: messages may go out."""
+        self._tripped = False
+        self._silent.clear()
 
     def flooded(self, chat_id: int, seconds: float) -> bool:
         """A chat was asked to wait; true when everybody has to, and for how long is bounded."""
@@ -65,11 +84,17 @@ class Holds:
         self._hold(min(seconds, LONGEST_FLOOD))
         return True
 
-    def unanswered(self, chat_id: int) -> bool:
-        """No answer came; true when it is so for several chats in a row, and all wait."""
+    def unanswered(self, chat_id: int, *, troubled: bool = False) -> bool:
+        """No answer came, or one that says so; true when the platform is away, and all wait.
+
+        That is when it is `troubled` by its own word, or several chats in a row were not answered,
+        or one again.
+        """
+        again = chat_id in self._silent
         self._silent.add(chat_id)
-        if len(self._silent) < SILENT_CHATS:
+        if len(self._silent) < SILENT_CHATS and not again and not troubled:
             return False
+        self._tripped = True
         self._hold(SILENCE)
         return True
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from bot.message import Message
 from bot.model import Destination, Seq, ShowId
+from bot.outbox.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class Notice:
     show: ShowId
     role_id: int | None = None
     publish: bool = False
+    reply_to: str | None = None
+    """The message, by its id, that this one corrects."""
 
 
 class Messenger(Protocol):
@@ -27,6 +30,9 @@ class Messenger(Protocol):
 
     in_flight: int
     """Messages that may be on their way at a time."""
+
+    pace: Pace
+    """When messages may leave; shared by everything that is sent with the token."""
 
     def fitting(self, destination: Destination, notices: Sequence[Notice]) -> int:
         """How many of the first notices can go out there as one message; at least one."""
@@ -36,3 +42,14 @@ class Messenger(Protocol):
 
         Raises a `DeliveryError` by consequence; anything else counts as unknown.
         """
+
+    async def edit(
+        self, destination: Destination, message_id: str, notices: Sequence[Notice]
+    ) -> None:
+        """Put other words into a message that was sent; one that is gone is left alone.
+
+        Raises a `DeliveryError` by consequence.
+        """
+
+    async def probe(self) -> None:
+        """Ask the platform something harmless; raises a `DeliveryError` if it does not answer."""

@@ -9,7 +9,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import discord, fanout, outbox, poll, start, telegram, titles
+from tests.bench import (
+    discord,
+    fanout,
+    outbox,
+    pace,
+    pace_queue,
+    poll,
+    start,
+    telegram,
+    titles,
+)
 from tests.bench.table import Row, show
 
 
@@ -24,6 +34,8 @@ def main() -> int:
         "outbox": lambda folder: asyncio.run(outbox.measure(folder)),
         "telegram": telegram.measure,
         "discord": discord.measure,
+        "pace": pace.measure,
+        "queue": pace_queue.measure,
         "titles": lambda _folder: titles.measure(asked.titles),
     }
     rows: list[Row] = []
@@ -46,7 +58,7 @@ def _arguments() -> argparse.Namespace:
         "only",
         nargs="*",
         metavar="PART",
-        help="start, poll, fanout, outbox, telegram, discord, titles; all if none",
+        help="start, poll, fanout, outbox, telegram, discord, pace, queue, titles; all if none",
     )
     return parser.parse_args()
 

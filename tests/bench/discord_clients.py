@@ -13,6 +13,7 @@ import discord
 
 from bot.app import Engine
 from bot.model import DeliveryState, Platform
+from bot.outbox.pace import UNLIMITED
 from bot.platforms.discord.access import Access
 from bot.platforms.discord.client import aim, sweep_seldom
 from bot.platforms.discord.service import Discord
@@ -190,7 +191,7 @@ async def _engine(
         fill_channels(path, channels, guild_id)
         if titles:
             fill_titles(path, catalogue(titles))
-        service = Discord(Access(TOKEN, url), EXTENSIONS, storage, clock)
+        service = Discord(Access(TOKEN, url), EXTENSIONS, storage, clock, limits=UNLIMITED)
         engine = Engine(storage, {Platform.DISCORD: service.messenger}, clock)
         ready = asyncio.Event()
         async with service.connected(), engine.delivering():

@@ -13,6 +13,7 @@ from bot.app import Engine
 from bot.model import Destination, Platform
 from bot.outbox.carrier import IN_FLIGHT
 from bot.outbox.messenger import Notice
+from bot.outbox.pace import UNLIMITED, Pace
 from bot.poll import Poll
 from tests.bench.measure import percentile
 from tests.bench.stores import NOW, a_store, fill_subscriptions, published
@@ -28,6 +29,7 @@ class _Sink:
     in_flight = IN_FLIGHT
 
     def __init__(self) -> None:
+        self.pace = Pace(UNLIMITED)
         self.reset()
 
     def reset(self) -> None:
@@ -44,6 +46,14 @@ class _Sink:
             self.first.set()
         self.count += 1
         return None
+
+    async def edit(
+        self, _destination: Destination, _message_id: str, _notices: Sequence[Notice]
+    ) -> None:
+        return
+
+    async def probe(self) -> None:
+        return
 
 
 async def measure(folder: Path) -> list[Row]:

@@ -15,6 +15,7 @@ from telegram.request import BaseRequest, HTTPXRequest
 
 from bot.app import Engine
 from bot.model import DeliveryState, Platform
+from bot.outbox.pace import UNLIMITED
 from bot.platforms.telegram.service import Access, Telegram
 from bot.platforms.telegram.transport import AiohttpRequest
 from storage.store import Storage
@@ -132,7 +133,7 @@ async def _engine(
 
     async with a_store(path) as storage:
         fill_subscriptions(path, count)
-        service = Telegram(Access(TOKEN, url))
+        service = Telegram(Access(TOKEN, url), limits=UNLIMITED)
         engine = Engine(storage, {Platform.TELEGRAM: service.messenger}, clock)
         async with service.connected(), engine.delivering():
             yield storage, engine, service

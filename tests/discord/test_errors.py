@@ -39,6 +39,7 @@ from bot.platforms.discord.errors import (
     Judged,
     Mend,
     classify,
+    leaves_nothing_to_edit,
 )
 from bot.text import first_unsafe
 
@@ -163,6 +164,23 @@ ANSWERS: Final[list[tuple[int, int, Any]]] = [
 @pytest.mark.parametrize(("status", "code", "expected"), ANSWERS)
 def test_every_answer_has_its_consequence(status: int, code: int, expected: Any) -> None:
     assert outcome(classify(answered(status, code))) == expected
+
+
+def test_a_reply_that_is_refused_goes_out_as_none() -> None:
+    text = "In message_reference: Unknown message"
+    assert outcome(classify(answered(400, 50035, text))) == (Fix.REPLY, Refused)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"), [(404, 10003, True), (403, 50005, True), (403, 50001, False)]
+)
+def test_what_cannot_be_edited_any_more_is_told_from_what_failed(
+    status: int, code: int, *, expected: bool
+) -> None:
+    error = DeliveryError("it failed")
+    error.__cause__ = answered(status, code)
+    assert leaves_nothing_to_edit(error) is expected
+    assert not leaves_nothing_to_edit(DeliveryError("it failed"))
 
 
 def test_every_code_that_is_known_is_in_the_table_of_answers() -> None:

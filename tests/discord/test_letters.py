@@ -13,9 +13,9 @@ HERE = Destination(Platform.DISCORD, 1, None, 9)
 THREAD = Destination(Platform.DISCORD, 1, 2, 9)
 
 
-def notice(seq: int = 1, role: int | None = None, url: str = "https://a.example/x") -> Notice:
+def notice(seq: int = 1, role: int | None = None, reply_to: str | None = None) -> Notice:
     words = Message("RENEWED · Dark, season 2", (("Netflix has ordered it.",),))
-    return Notice(Seq(seq), words, ShowId("dark"), role)
+    return Notice(Seq(seq), words, ShowId("dark"), role, reply_to=reply_to)
 
 
 _places = st.builds(
@@ -68,6 +68,36 @@ def test_what_a_closed_thread_does_not_take_goes_to_its_channel_with_a_word() ->
     assert moved.channel_id == HERE.chat_id
     assert "/subscribe" in moved.content
     assert mended(letter(HERE, [notice()], []), Fix.ROOM, HERE, [notice()]) is None
+
+
+def test_a_correction_replies_to_the_mistake_and_goes_out_where_that_is_gone() -> None:
+    reply = letter(HERE, [notice(reply_to="77")], [])
+    reference = {"message_id": "77", "fail_if_not_exists": False}
+    assert reply.keyed["message_reference"] == reference
+    assert "message_reference" not in letter(HERE, [notice()], []).keyed
+    assert "message_reference" not in reply.as_post("Dark", [])["message"]
+
+
+def test_a_reply_that_is_refused_is_the_same_message_without_it() -> None:
+    reply = letter(HERE, [notice(reply_to="77")], [])
+    alone = mended(reply, Fix.REPLY, HERE, [notice(reply_to="77")])
+    assert alone == letter(HERE, [notice()], [])
+
+
+def test_in_another_channel_there_is_nothing_to_reply_to() -> None:
+    told = [notice(reply_to="77")]
+    moved = mended(letter(THREAD, told, []), Fix.ROOM, THREAD, told)
+    assert moved is not None
+    assert moved.reply_to is None
+
+
+def test_an_edit_replaces_everything_and_pings_nobody() -> None:
+    edited = letter(HERE, [notice(1, 5)], []).edited
+    assert edited["allowed_mentions"] == {"parse": []}
+    assert edited["embeds"]
+    assert edited["components"] == []
+    assert "nonce" not in edited
+    assert letter(HERE, [notice(1, 5)], [], plain=True).edited["embeds"] == []
 
 
 def test_there_is_no_reply_to_leave_out() -> None:

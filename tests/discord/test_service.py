@@ -12,10 +12,11 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from bot.app import Engine
-from bot.errors import AskAgain, DestinationLost, MustWait, PlatformStopped
+from bot.errors import AskAgain, DestinationLost, MustWait, PlatformStopped, Refused, WaitsAlone
 from bot.message import Message
 from bot.model import Destination, Platform, Seq, ShowId, Subscription
 from bot.outbox.messenger import Notice
+from bot.outbox.pace import DISCORD, MARGIN, UNLIMITED
 from bot.platforms.discord import wire as wire_module
 from bot.platforms.discord.access import Access
 from bot.platforms.discord.errors import CODES, Banned, DirectStopped
@@ -27,7 +28,7 @@ from storage.store import Storage, open_storage
 from storage.trust import trust
 from tests.build import NOW, TODAY, a_show
 from tests.fakes.clock import FakeClock
-from tests.fakes.discord import CROSSPOST, SEND, Channel, FakeDiscord
+from tests.fakes.discord import CROSSPOST, EDIT, LOGIN, SEND, Channel, FakeDiscord
 
 SHOW = a_show("dark")
 RIGHTS = ("view_channel", "send_messages", "send_messages_in_threads", "embed_links")
@@ -52,7 +53,7 @@ class Bot:
         self.steady = Steady()
         self.guild = discord.guild("Fans", *RIGHTS)
         access = Access(discord.token, discord.url)
-        self.service = Discord(access, EXTENSIONS, storage, FakeClock(NOW))
+        self.service = Discord(access, EXTENSIONS, storage, FakeClock(NOW), limits=UNLIMITED)
         self.service.messenger._now = self.steady
         self.messenger = self.service.messenger
 
@@ -103,6 +104,18 @@ async def bot(discord: FakeDiscord, tmp_path: Path) -> AsyncIterator[Bot]:
 @pytest.fixture
 def news(bot: Bot) -> Channel:
     return bot.guild.text("news")
+
+
+@pytest.fixture
+def turns(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What has asked for a turn, by its channel."""
+    asked: list[int] = []
+
+    async def turn(chat: int) -> None:
+        asked.append(chat)
+
+    monkeypatch.setattr(bot.messenger.pace, "turn", turn)
+    return asked
 
 
 async def seen(bot: Bot, channel: Channel) -> None:
@@ -356,6 +369,211 @@ async def test_what_cannot_be_published_was_sent_all_the_same(
     assert await bot.send(news, 2, publish=True)
     await to_thread(discord.wait_until, lambda: discord.sent_to(news)[1].crossposted)
     assert not discord.sent_to(news)[0].crossposted
+
+
+def here_in(bot: Bot, channel: Channel) -> Destination:
+    return Destination(Platform.DISCORD, channel.id, None, bot.guild.id)
+
+
+class TestCorrections:
+    WORDS = Message("WITHDRAWN · Dark, season 1: the renewal", (("Why: a mistake.",),))
+
+    def amended(self, **more: Any) -> Notice:
+        return Notice(Seq(1), self.WORDS, ShowId("dark"), **more)
+
+    async def test_an_alert_gets_other_words_and_pings_nobody(
+        self, bot: Bot, discord: FakeDiscord, news: Channel
+    ) -> None:
+        fans = bot.guild.role("fans", mentionable=True)
+        number = await bot.send(news, role_id=fans.id)
+        assert number
+        there = here_in(bot, news)
+        await bot.messenger.edit(there, number, [self.amended(role_id=fans.id)])
+        (sent,) = discord.sent_to(news)
+        assert sent.text.startswith(f"{self.WORDS.title} <@&{fans.id}>")
+        assert "Why" in sent.text
+        assert "ordered" not in sent.text
+        assert sent.edits[-1].allowed_mentions == {"parse": []}
+
+    async def test_what_is_gone_is_left_alone(
+        self, bot: Bot, discord: FakeDiscord, news: Channel
+    ) -> None:
+        number = await bot.send(news)
+        assert number
+        (sent,) = discord.sent_to(news)
+        discord.delete(sent)
+        await bot.messenger.edit(here_in(bot, news), number, [self.amended()])
+        assert sent.edits == []
+        discord.fail(EDIT, status=404, code=10003)
+        await bot.messenger.edit(here_in(bot, news), number, [self.amended()])
+        assert [one.status for one in discord.calls(EDIT)] == [404, 404]
+
+    async def test_what_discord_says_of_an_edit_has_its_consequence(
+        self, bot: Bot, discord: FakeDiscord, news: Channel
+    ) -> None:
+        number = await bot.send(news)
+        assert number
+        discord.fail(EDIT, status=400, code=30046)
+        with pytest.raises(WaitsAlone) as wait:
+            await bot.messenger.edit(here_in(bot, news), number, [self.amended()])
+        assert wait.value.seconds == 600
+        discord.fail(EDIT, status=403, code=50001)
+        with pytest.raises(DestinationLost):
+            await bot.messenger.edit(here_in(bot, news), number, [self.amended()])
+
+    async def test_an_edit_is_mended_once_and_in_its_turn(
+        self, bot: Bot, discord: FakeDiscord, news: Channel, turns: list[int]
+    ) -> None:
+        number = await bot.send(news)
+        assert number
+        discord.fail(EDIT, status=400, code=50035)
+        await bot.messenger.edit(here_in(bot, news), number, [self.amended()])
+        (sent,) = discord.sent_to(news)
+        assert sent.embeds == []
+        assert sent.text.startswith("WITHDRAWN")
+        assert turns == [news.id]
+        discord.fail(EDIT, status=400, code=50035, times=2)
+        with pytest.raises(Refused):
+            await bot.messenger.edit(here_in(bot, news), number, [notice()])
+
+    async def test_an_edit_opens_a_thread_that_is_folded_away(
+        self, bot: Bot, discord: FakeDiscord, news: Channel
+    ) -> None:
+        thread = news.thread("series")
+        there = Destination(Platform.DISCORD, news.id, thread.id, bot.guild.id)
+        number = await bot.messenger.send(there, [notice()])
+        assert number
+        thread.archive()
+        await bot.messenger.edit(there, number, [self.amended()])
+        (sent,) = discord.sent_to(thread)
+        assert sent.text.startswith("WITHDRAWN")
+        thread.archive(locked=True)
+        await bot.messenger.edit(there, number, [notice()])
+        assert sent.text.startswith("WITHDRAWN")
+
+    async def test_a_correction_replies_to_the_mistake_if_that_is_still_there(
+        self, bot: Bot, discord: FakeDiscord, news: Channel
+    ) -> None:
+        number = await bot.send(news)
+        assert number
+        await bot.send(news, 2, reply_to=number)
+        discord.delete(discord.sent_to(news)[0])
+        await bot.send(news, 3, reply_to=number)
+        replies = [one.body.get("message_reference") for one in discord.sent_to(news)]
+        reference = {"message_id": number, "fail_if_not_exists": False}
+        assert replies == [None, reference, reference]
+
+    async def test_where_the_bot_may_not_reply_the_correction_stands_alone(
+        self, bot: Bot, discord: FakeDiscord, news: Channel, turns: list[int]
+    ) -> None:
+        number = await bot.send(news)
+        bot.guild.forbid(news, "read_message_history")
+        await bot.send(news, 2, reply_to=number)
+        assert [one.reply_to for one in discord.sent_to(news)] == [None, None]
+        assert turns == [news.id]
+
+    async def test_in_a_forum_corrections_are_made_in_the_post(
+        self, bot: Bot, discord: FakeDiscord
+    ) -> None:
+        forum = bot.guild.forum("shows")
+        await bot.storage.subscriptions.put(Subscription(here_in(bot, forum), ShowId("dark")))
+        await seen(bot, forum)
+        begun = await bot.send(forum)
+        later = await bot.send(forum, 2)
+        assert begun and later  # noqa: PT018 - both are there
+        await bot.send(forum, 3, reply_to=later)
+        first, second, third = discord.history
+        assert third.reply_to == second.id
+        for number in (begun, later):
+            await bot.messenger.edit(here_in(bot, forum), number, [self.amended()])
+        assert [one.text.split(" ")[0] for one in (first, second)] == ["WITHDRAWN"] * 2
+
+    async def test_in_a_forum_without_the_post_there_is_nothing_to_edit(
+        self, bot: Bot, discord: FakeDiscord
+    ) -> None:
+        forum = bot.guild.forum("shows")
+        await seen(bot, forum)
+        await bot.messenger.edit(here_in(bot, forum), "5", [self.amended()])
+        assert discord.calls(EDIT) == ()
+
+    async def test_what_replies_to_one_message_goes_without_what_replies_to_another(
+        self, bot: Bot, news: Channel
+    ) -> None:
+        told = [notice(1), notice(2), notice(3, reply_to="1"), notice(4, reply_to="2")]
+        assert bot.messenger.fitting(here_in(bot, news), told) == 2
+        assert bot.messenger.fitting(here_in(bot, news), told[2:]) == 1
+
+
+class TestPacing:
+    async def test_a_channel_waits_as_long_as_discord_announces(
+        self, bot: Bot, discord: FakeDiscord, news: Channel
+    ) -> None:
+        pace = bot.messenger.pace
+        number = await bot.send(news)
+        assert number
+        discord.limits.on, discord.limits.messages, discord.limits.window = True, 1, 2.0
+        sending = asyncio.create_task(bot.send(news, 2))  # the library keeps its answer so long
+        async with asyncio.timeout(PATIENCE):
+            while not pace.wait(news.id):
+                await asyncio.sleep(0.01)
+        assert 1 < pace.wait(news.id) <= 2
+        await bot.messenger.edit(here_in(bot, news), number, [notice(3)])
+        assert pace.wait(news.id) > 0
+        assert pace.wait(bot.guild.text("other").id) == 0
+        assert await sending
+        assert pace.wait(news.id) == 0
+
+    async def test_a_channel_that_takes_more_does_not_wait(self, bot: Bot, news: Channel) -> None:
+        await bot.send(news)
+        assert bot.messenger.pace.wait(news.id) == 0
+
+    @pytest.mark.parametrize(("scope", "margin"), [("user", 2 * MARGIN), ("shared", MARGIN)])
+    async def test_being_refused_keeps_more_distance_unless_others_share_the_limit(
+        self, bot: Bot, discord: FakeDiscord, news: Channel, scope: str, margin: float
+    ) -> None:
+        discord.flood(0.1, scope=scope)
+        assert await bot.send(news)
+        assert bot.messenger.pace.margin == margin
+
+    async def test_publishing_waits_for_its_turn(
+        self, bot: Bot, discord: FakeDiscord, turns: list[int]
+    ) -> None:
+        news = bot.guild.announcement("news")
+        assert await bot.send(news, publish=True)
+        await to_thread(discord.wait_for_request, CROSSPOST)
+        assert turns == [news.id]
+
+    async def test_a_post_that_is_made_anew_waits_for_its_turn(
+        self, bot: Bot, discord: FakeDiscord, turns: list[int]
+    ) -> None:
+        forum = bot.guild.forum("shows")
+        await bot.storage.subscriptions.put(Subscription(here_in(bot, forum), ShowId("dark")))
+        await seen(bot, forum)
+        await bot.send(forum)
+        assert turns == []
+        discord.fail(SEND, status=404, code=10003)
+        discord.fail("POST /channels/{channel}/threads", status=400, code=50035)
+        await bot.send(forum, 2)
+        assert turns == [forum.id] * 2
+
+    def test_the_limits_are_discords_unless_others_are_given(self, bot: Bot) -> None:
+        service = Discord(Access("token", "http://x"), (), bot.storage, FakeClock(NOW))
+        assert service.messenger.pace.limits == DISCORD
+        assert bot.messenger.pace.limits == UNLIMITED
+
+
+async def test_a_probe_asks_only_who_the_bot_is(bot: Bot, discord: FakeDiscord) -> None:
+    before = len(discord.calls(LOGIN))
+    await bot.messenger.probe()
+    assert len(discord.calls(LOGIN)) == before + 1
+    discord.fail(LOGIN, status=401)
+    with pytest.raises(PlatformStopped):
+        await bot.messenger.probe()
+    bot.messenger._banned_until = 1.0
+    asked = len(discord.requests)
+    with pytest.raises(PlatformStopped, match="refused too many"):
+        await bot.messenger.probe()
+    assert len(discord.requests) == asked
 
 
 class TestWatchdog:

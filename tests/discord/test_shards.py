@@ -14,6 +14,7 @@ from discord.http import Route
 
 from bot.app import Engine
 from bot.model import Destination, Platform
+from bot.outbox.pace import UNLIMITED
 from bot.platforms.discord import starts
 from bot.platforms.discord.access import Access
 from bot.platforms.discord.client import ShardedClient
@@ -54,7 +55,7 @@ async def bot(
     async with open_storage(f"sqlite:///{tmp_path}/cliffhanger.db", trust()) as storage:
         await storage.publishing.load([(1, a_show("dark"))], TODAY)
         access = Access(discord.token, discord.url, shards=SHARDS)
-        service = Discord(access, EXTENSIONS, storage, FakeClock(NOW))
+        service = Discord(access, EXTENSIONS, storage, FakeClock(NOW), limits=UNLIMITED)
         engine = Engine(storage, {Platform.DISCORD: service.messenger}, FakeClock(NOW))
         async with service.connected():
             serving = asyncio.create_task(service.serve(engine.core, lambda _: None))

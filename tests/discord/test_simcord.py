@@ -16,6 +16,7 @@ import simcord
 from bot.app import Engine
 from bot.commands.files import load_starter
 from bot.model import Destination, Platform, Subscription
+from bot.outbox.pace import UNLIMITED, Pace
 from bot.platforms.discord.access import NEEDED, Access
 from bot.platforms.discord.client import AnyClient, new_client
 from bot.platforms.discord.desk import Desk
@@ -46,13 +47,14 @@ class World:
         self.clock = FakeClock(NOW)
         self.wire = Wire()
         self.seals = Seals("token")
-        messenger = DiscordMessenger(self.wire, self.seals, storage, Refusals())
+        self.pace = Pace(UNLIMITED)
+        messenger = DiscordMessenger(self.wire, self.seals, storage, Refusals(), self.pace)
         self.engine = Engine(storage, {Platform.DISCORD: messenger}, self.clock)
 
     def new_client(self) -> AnyClient:
         """The bot, as it is when its process has just begun."""
         desk = Desk(self.engine.core, self.seals)
-        client = new_client(Access("token"), desk, EXTENSIONS, Refusals(), _begin)
+        client = new_client(Access("token"), desk, EXTENSIONS, Refusals(), self.pace, _begin)
         Guilds(client, self.storage, self.clock, self.engine.core.wake, self.wire.away)
         self.wire.client = client
         return client
@@ -126,7 +128,8 @@ class TestCommands:
 
     async def test_a_member_sees_only_what_a_member_may_do(self, town: Town) -> None:
         offered = set(town.member.available_commands(town.channel))
-        assert offered == {"subscriptions", "status", "upcoming", "latest", "help", "privacy"}
+        reads = {"subscriptions", "status", "upcoming", "latest", "why", "help", "privacy"}
+        assert offered == reads
         assert offered < set(town.manager.available_commands(town.channel))
 
     async def test_where_a_show_stands_is_answered_for_everybody(self, town: Town) -> None:

@@ -39,7 +39,7 @@ POLL: Final = 0.2
 _SETTINGS: Final = (
     "DISCORD_TOKEN", "TELEGRAM_TOKEN", "DATABASE_URL", "POLL_SECONDS", "CURATORS", "LOG_LEVEL",
     "LOG_FORMAT", "DISCORD_API_URL", "DISCORD_SHARDS", "DISCORD_DEV_GUILD", "TELEGRAM_API_URL",
-    "TELEGRAM_WEBHOOK_URL", "TELEGRAM_WEBHOOK_LISTEN",
+    "TELEGRAM_WEBHOOK_URL", "TELEGRAM_WEBHOOK_LISTEN", "TELEGRAM_PAID_BROADCAST",
 )  # fmt: skip
 
 # The date library builds its grammar in a way that its own parser only warns of when it finds -W;

@@ -138,6 +138,44 @@ def test_a_loaded_update_is_pushed_like_a_published_one_and_counted(tmp_path: Pa
     assert "Oldest due: none" in table
 
 
+def test_the_way_of_an_update_to_a_chat_is_explained(tmp_path: Path) -> None:
+    home = Home.stocked(tmp_path)
+    home.talk("/subscribe ozark")
+    update = home.publish(*RENEWAL)["id"]
+    waits = home.do("deliveries", "--why", "terminal:0", update)
+    assert waits.lines[0] == f"RENEWED · Ozark, season 9 · {_today()}, to terminal:0"
+    assert "The kind renewed is wanted." in waits.out
+    assert "Nothing was sent: the bot has not looked since it was published." in waits.out
+    alert, answered = sorted(home.talk("/why ozark"))  # either may come first
+    assert alert.startswith("RENEWED")
+    assert answered.startswith("What became of the latest updates about Ozark here:")
+
+    sent = home.do("deliveries", "--why", "terminal:0", update).lines[-1]
+    assert sent.strip().startswith("Sent on ")
+    (record,) = home.do("deliveries", "--json", "--why", "terminal:0", update).records
+    assert (record["update"], record["destination"]) == (update, "terminal:0")
+    assert record["delivery"]["state"] == "sent"
+    assert record["why"][-1] == sent.strip()
+
+
+def test_what_cannot_be_explained_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    home = Home.stocked(tmp_path)
+    update = home.publish(*RENEWAL)["id"]
+    assert "Nothing is stored about telegram:-5/6" in home.refused(
+        "deliveries", "--why", "telegram:-5/6", update
+    )
+    assert "“chat” is no destination" in home.refused("deliveries", "--why", "chat", update)
+    assert "No update has the id “nothing”" in home.refused(
+        "deliveries", "--why", "terminal:0", "nothing"
+    )
+    assert home.command("deliveries", "--why", "terminal:0").code == 2
+
+
+def _today() -> str:
+    day = dt.datetime.now(dt.UTC)
+    return f"{day.day} {day:%B %Y}"
+
+
 def test_every_command_works_beside_a_running_bot(tmp_path: Path) -> None:
     home = Home.stocked(tmp_path)
     with home.bot() as bot:

@@ -8,13 +8,15 @@ from bot.message import Message
 from bot.model import Destination
 from bot.outbox.carrier import IN_FLIGHT
 from bot.outbox.messenger import Notice
+from bot.outbox.pace import UNLIMITED, Pace
 
 
 @dataclass
 class FakeMessenger:
     """Accepts messages; `faults` are used up one a send, `gate` holds sends back while closed.
 
-    `lost` are destinations where every send fails, and how.
+    `lost` are destinations where every send fails, and how. `edit_faults` are used up one an edit,
+    `probe_faults` one a probe.
     """
 
     faults: list[BaseException | None] = field(default_factory=list)
@@ -27,6 +29,11 @@ class FakeMessenger:
     most_at_once: int = 0
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
+    pace: Pace = field(default_factory=lambda: Pace(UNLIMITED))
+    edited: list[tuple[Destination, str, tuple[str, ...]]] = field(default_factory=list)
+    edit_faults: list[BaseException | None] = field(default_factory=list)
+    probes: int = 0
+    probe_faults: list[BaseException | None] = field(default_factory=list)
     _now: int = 0
 
     def __post_init__(self) -> None:
@@ -55,6 +62,24 @@ class FakeMessenger:
             self._now -= 1
         self.accepted.append((destination, tuple(notice.message for notice in notices)))
         return f"message-{len(self.accepted)}"
+
+    async def edit(
+        self, destination: Destination, message_id: str, notices: Sequence[Notice]
+    ) -> None:
+        """Note the titles, or fail, as scripted."""
+        await asyncio.sleep(0)
+        fault = self.edit_faults.pop(0) if self.edit_faults else None
+        if fault:
+            raise fault
+        titles = tuple(notice.message.title for notice in notices)
+        self.edited.append((destination, message_id, titles))
+
+    async def probe(self) -> None:
+        """Answer, or fail as scripted."""
+        self.probes += 1
+        fault = self.probe_faults.pop(0) if self.probe_faults else None
+        if fault:
+            raise fault
 
     def titles(self, destination: Destination | None = None) -> list[str]:
         """The first lines of what was accepted, in order, there or anywhere."""

@@ -114,6 +114,12 @@ async def claim_all(storage: Storage, now: dt.datetime = NOW) -> list[Delivery]:
     return [one for parcel in await claim(storage, now) for one in parcel.deliveries]
 
 
+async def board(storage: Storage, claimed: list[Delivery]) -> list[Delivery]:
+    """Put what was claimed aboard: from here on nobody knows whether it arrives."""
+    await storage.deliveries.settle([], claimed)
+    return claimed
+
+
 def sent(delivery: Delivery, at: dt.datetime = NOW) -> Settlement:
     """It arrived."""
     return Settlement(delivery, DeliveryState.SENT, at, message_id="m1")
@@ -171,6 +177,7 @@ async def states(storage: Storage) -> dict[str, int]:
     """The states that occur; they add up to what was created."""
     counts = await storage.deliveries.counts()
     assert list(counts) == list(DeliveryState)
+    assert await storage.deliveries.unaccounted() == 0
     assert sum(counts.values()) == await storage.fanouts.created()
     return {str(state): number for state, number in counts.items() if number}
 

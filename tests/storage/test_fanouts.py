@@ -1,25 +1,37 @@
 """Fan-out: whom news reaches, whatever happens between two chunks."""
 
 import datetime as dt
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.model import ALL_KINDS, DeliveryState, Kinds, UpdateKind
+from bot.model import (
+    ALL_KINDS,
+    DeliveryState,
+    Destination,
+    Kinds,
+    Platform,
+    Seq,
+    Update,
+    UpdateKind,
+)
 from bot.poll import decide
-from storage.fanouts import Job, Unread
+from storage.fanouts import Fanouts, Job, Unread
 from storage.outbox import Settlement
 from storage.store import Storage, open_storage
 from storage.trust import trust
-from tests.build import NOW, a_retraction, a_show, an_update
+from tests.build import NOW, a_correction, a_retraction, a_show, an_update
 from tests.storage.builders import (
     SECOND,
     a_chat,
     a_store,
     a_trailer,
     again,
+    board,
     chats_told,
     claim_all,
     deliver,
@@ -157,6 +169,7 @@ async def test_polling_again_creates_nothing_again(filled: Storage) -> None:
     assert await states(filled) == {"pending": 7}
 
 
+KINDS = ["trailer", "renewed", "dated"]
 audiences = st.dictionaries(
     st.integers(1, 60),
     st.tuples(
@@ -167,7 +180,7 @@ audiences = st.dictionaries(
 )
 
 
-@given(audiences, st.integers(1, 6), st.sampled_from(["trailer", "renewed", "dated"]))
+@given(audiences, st.integers(1, 6), st.sampled_from(KINDS))
 @settings(max_examples=25)
 async def test_in_chunks_the_same_are_told_as_at_once(
     audience: dict[int, tuple[Kinds, bool]], chunk: int, kind: str
@@ -182,14 +195,13 @@ async def test_in_chunks_the_same_are_told_as_at_once(
             seq = await publish(storage, an_update(kind))
             await poll(storage)
             await expand(storage, size)
-            told.append(await chats_told(storage, seq))
-            assert sum((await states(storage)).values()) == len(told[-1])
-    wanted = [
-        number
+            told.append({n: await state_of(storage, a_chat(n), seq) for n in audience})
+            assert sum((await states(storage)).values()) == len(await chats_told(storage, seq))
+    wanted = {
+        number: ("held" if suspended else "pending") if UpdateKind(kind) in kinds else None
         for number, (kinds, suspended) in audience.items()
-        if UpdateKind(kind) in kinds and not suspended
-    ]
-    assert told == [sorted(wanted)] * 2
+    }
+    assert told == [wanted] * 2
 
 
 async def suspend(storage: Storage, number: int) -> None:
@@ -220,7 +232,8 @@ async def test_a_chunk_that_fails_in_its_middle_is_taken_again_whole(filled: Sto
     await poll(filled)
 
     async def die_after(connection: Any) -> None:
-        await filled.fanouts.expand.__wrapped__(filled.fanouts, connection, seq, 3)  # type: ignore[attr-defined]
+        expand_together: Any = Fanouts.expand_together
+        await expand_together.__wrapped__(filled.fanouts, connection, [seq], 3)
         raise ValueError("killed")
 
     with pytest.raises(ValueError, match="killed"):
@@ -230,7 +243,190 @@ async def test_a_chunk_that_fails_in_its_middle_is_taken_again_whole(filled: Sto
     assert await states(filled) == {"pending": 7}
 
 
+# Several at once
+
+
+async def test_what_is_expanded_together_comes_to_the_same_chat(filled: Storage) -> None:
+    await follow(filled, *CHATS[:2], kinds=TRAILER)
+    renewed = await publish(filled, an_update("renewed"))
+    trailer = await publish(filled, a_trailer())
+    await poll(filled)
+    # The denser one has come to the third chat; the other one goes no further.
+    step = await filled.fanouts.expand_together([renewed, trailer], 3)
+    assert step == (3, (renewed, trailer))
+    assert await chats_told(filled, trailer) == [1, 2, 3]
+    assert await chats_told(filled, renewed) == [3]
+    assert [job.mark for job in await filled.fanouts.standing()] == [3, 3]
+    assert (await filled.fanouts.expand_together([renewed, trailer], 100)).open == ()
+    assert await chats_told(filled, renewed) == [3, 4, 5, 6, 7]
+
+
+async def test_what_has_come_further_alone_waits_for_the_others(filled: Storage) -> None:
+    ahead, behind = await publish(filled, a_trailer()), await publish(filled, a_trailer())
+    await poll(filled)
+    await filled.fanouts.expand(ahead, 4)
+    await filled.fanouts.expand_together([ahead, behind], 2)
+    assert [job.mark for job in await filled.fanouts.standing()] == [4, 2]
+    await filled.fanouts.expand_together([ahead, behind], 3)
+    assert [job.mark for job in await filled.fanouts.standing()] == [5, 5]
+    await expand(filled)
+    assert await states(filled) == {"pending": 14}
+
+
+async def test_jobs_that_are_done_or_unknown_are_passed_over(filled: Storage) -> None:
+    done = await tell(filled)
+    seq = await publish(filled, a_trailer())
+    await poll(filled)
+    unknown = type(seq)(99)
+    assert await filled.fanouts.expand_together([done, seq, unknown], 3) == (3, (seq,))
+    assert await filled.fanouts.expand_together([], 3) == (0, ())
+
+
+async def test_what_is_expanded_is_due_when_its_platform_is_and_else_when_the_job_is(
+    filled: Storage,
+) -> None:
+    await follow(filled, Destination(Platform.DISCORD, 1))
+    seq = await publish(filled, a_trailer())
+    await poll(filled)
+    due = {Platform.DISCORD: NOW + SECOND}
+    await filled.fanouts.expand_together([seq], 100, due)
+    assert await filled.deliveries.next_due(Platform.DISCORD) == NOW + SECOND
+    assert await filled.deliveries.next_due(Platform.TELEGRAM) == NOW
+
+
+@given(audiences, st.integers(1, 6), st.lists(st.sampled_from(KINDS), min_size=1, max_size=4))
+@settings(max_examples=15)
+async def test_together_the_same_are_told_as_one_after_the_other(
+    audience: dict[int, tuple[Kinds, bool]], chunk: int, kinds: list[str]
+) -> None:
+    """At any time a chat has all that it is to get, or nothing; a job ends when nobody is left."""
+    seqs: list[Seq] = []
+    async with a_store(a_show()) as alone, a_store(a_show()) as together:
+        for storage in (alone, together):
+            for number, (wanted, suspended) in audience.items():
+                await follow(storage, a_chat(number), kinds=wanted)
+                if suspended:
+                    await suspend(storage, number)
+            seqs = [
+                await publish(
+                    storage, a_trailer() if kind == "trailer" else an_update(kind, season=n)
+                )
+                for n, kind in enumerate(kinds, 2)
+            ]
+            await poll(storage)
+        await expand(alone)
+        expected, found = await rows_by_chat(alone), await rows_by_chat(together)
+        open_ones, steps = tuple(seqs), 0
+        while open_ones:
+            step = await together.fanouts.expand_together(open_ones, chunk)
+            open_ones, steps = step.open, steps + 1
+            assert steps <= len(audience) // chunk * len(kinds) + 1, "it comes to no end"
+            assert step.passed <= chunk
+            found = await rows_by_chat(together)
+            assert found.items() <= expected.items(), "a chat has a part of what it gets"
+            marks = {job.mark for job in await together.fanouts.standing()}
+            assert len(marks) <= 1
+            for seq in set(seqs) - set(open_ones):
+                assert await chats_told(together, seq) == await chats_told(alone, seq)
+        assert found == expected
+        assert await together.deliveries.unaccounted() == 0
+
+
+async def rows_by_chat(storage: Storage) -> dict[int, list[tuple[Any, ...]]]:
+    rows = await sql(
+        storage,
+        "SELECT destination_id, update_seq, state, reason, due_at, lane FROM deliveries "
+        "ORDER BY destination_id, update_seq",
+    )
+    return {to: list(each) for to, each in groupby(rows, itemgetter(0))}
+
+
+# Corrections
+
+
+@pytest.fixture
+async def mistaken(storage: Storage) -> tuple[Storage, Update]:
+    """Who got a mistake and who did not: 1, 2, 3, 4 got it, 5 may have, 6 and 7 did not."""
+    await put_shows(storage)
+    await follow(storage, *CHATS)
+    wrong = an_update("renewed")
+    await tell(storage, wrong)
+    claimed = await claim_all(storage)
+    failed = [Settlement(one, DeliveryState.FAILED, NOW, reason="bad") for one in claimed[5:]]
+    maybe = Settlement(claimed[4], DeliveryState.UNCERTAIN, NOW)
+    await storage.deliveries.settle([*map(sent, claimed[:4]), maybe, *failed])
+    return storage, wrong
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 100])
+async def test_a_correction_goes_to_followers_and_to_whoever_got_the_mistake(
+    mistaken: tuple[Storage, Update], chunk: int
+) -> None:
+    storage, wrong = mistaken
+    for chat in (CHATS[0], CHATS[5]):  # got it, did not
+        await storage.subscriptions.remove(chat, a_show().id)
+    for chat in (CHATS[1], CHATS[6]):  # got it, did not
+        await follow(storage, chat, kinds=TRAILER)
+    await suspend(storage, 3)
+    await follow(storage, a_chat(8), kinds=RENEWED)
+    correction = await publish(storage, a_correction(wrong))
+    await poll(storage)
+    await expand(storage, chunk)
+    assert await chats_told(storage, correction) == [1, 2, 3, 4, 5, 8]
+    assert await state_of(storage, CHATS[2], correction) == "held"
+    await deliver(storage)
+    got = [n for n in range(1, 9) if await state_of(storage, a_chat(n), correction) == "sent"]
+    assert got == [1, 2, 4, 5, 8]
+    await storage.destinations.resume(CHATS[2], NOW)
+    assert [one.destination_id for one in await deliver(storage)] == [3]
+
+
+async def test_who_unsubscribes_gets_a_correction_of_what_they_got_and_of_nothing_else(
+    mistaken: tuple[Storage, Update],
+) -> None:
+    storage, wrong = mistaken
+    correction = await tell(storage, a_correction(wrong))
+    for chat in CHATS:
+        await storage.subscriptions.remove(chat, a_show().id)
+    found = [await state_of(storage, chat, correction) for chat in CHATS]
+    assert found == ["pending"] * 5 + ["expired"] * 2
+
+
+async def test_a_correction_that_failed_once_still_goes_to_who_has_unsubscribed_meanwhile(
+    mistaken: tuple[Storage, Update],
+) -> None:
+    storage, wrong = mistaken
+    await tell(storage, a_correction(wrong))
+    claimed = await claim_all(storage)
+    for chat in CHATS:
+        await storage.subscriptions.remove(chat, a_show().id)
+    await storage.deliveries.settle([again(one) for one in claimed])
+    later = await claim_all(storage, NOW + 10 * SECOND)
+    assert [one.destination_id for one in later] == [1, 2, 3, 4, 5]
+
+
+async def test_a_correction_of_what_nobody_got_is_news_to_followers_alone(filled: Storage) -> None:
+    wrong = an_update("renewed")
+    await publish(filled, wrong)
+    await follow(filled, CHATS[0], kinds=TRAILER)
+    correction = await publish(filled, a_correction(wrong))
+    await fan_out(filled)
+    assert await chats_told(filled, correction) == [2, 3, 4, 5, 6, 7]
+
+
 # Coming and going meanwhile
+
+
+async def test_news_for_a_suspended_chat_is_held_with_its_reason_until_it_is_back(
+    filled: Storage,
+) -> None:
+    await suspend(filled, 2)
+    seq = await tell(filled)
+    held = await sql(filled, "SELECT destination_id, reason FROM deliveries WHERE state = 'held'")
+    assert held == [(2, "kicked")]
+    assert 2 not in [one.destination_id for one in await deliver(filled)]
+    await filled.destinations.resume(CHATS[1], NOW)
+    assert [(one.destination_id, one.seq) for one in await deliver(filled)] == [(2, seq)]
 
 
 async def test_who_subscribes_later_gets_no_backlog(filled: Storage) -> None:
@@ -310,6 +506,7 @@ async def test_that_an_earlier_attempt_may_have_arrived_is_never_forgotten(
     wrong = an_update("renewed")
     await tell(storage, wrong)
     first = await claim_all(storage)
+    await board(storage, first)
     await storage.deliveries.settle([again(one, maybe=True) for one in first[:2]])
     await storage.deliveries.release(NOW)
     later = NOW + 60 * SECOND
@@ -364,7 +561,8 @@ async def test_what_a_retraction_passes_over_can_never_be_sent_any_more(
 ) -> None:
     wrong = an_update("renewed")
     seq = await tell(filled, wrong)
-    await filled.deliveries.settle([sent((await claim_all(filled))[4])])
+    claimed = await board(filled, await claim_all(filled))
+    await filled.deliveries.settle([sent(claimed[4])])
     await filled.deliveries.release(NOW)  # those may have been sent
     await filled.subscriptions.remove(CHATS[0], a_show().id)
     later = await tell(filled)  # another one is not touched

@@ -26,6 +26,7 @@ from tests.storage.builders import (
     a_store,
     a_trailer,
     everything,
+    poll,
     publish,
     put_shows,
     sql,
@@ -527,9 +528,12 @@ async def test_what_is_told_comes_with_its_show_and_its_whole_log(filled: Storag
     seqs = [await publish(filled, first), await publish(filled, second)]
     told = await filled.updates.told([seqs[1]])
     assert list(told) == [seqs[1]]
-    show, update, log = told[seqs[1]]
-    assert (show.id, update.id) == (SHOW, second.id)
-    assert [one.id for one in log] == [first.id, second.id]
+    one = told[seqs[1]]
+    assert (one.show.id, one.update.id) == (SHOW, second.id)
+    assert [each.id for each in one.log] == [first.id, second.id]
+    assert one.taken_at is None  # nobody has polled
+    await poll(filled, NOW)
+    assert (await filled.updates.told([seqs[1]]))[seqs[1]].taken_at == NOW
     assert await filled.updates.told([]) == {}
     assert await filled.updates.get(an_id()) is None
     assert await sql(filled, "SELECT max(seq) FROM updates") == [(2,)]

@@ -152,8 +152,9 @@ async def test_only_due_and_open_rows_are_indexed(storage: Storage) -> None:
         if (match := re.search(r"INDEX (\w+) .* WHERE ", words))
     }
     assert partial == {
-        "ix_deliveries_due", "ix_deliveries_repeats", "ix_destinations_home",
-        "ix_destinations_moved", "ix_fanouts_open", "ix_subscriptions_extras", "ix_updates_until",
+        "ix_deliveries_due", "ix_deliveries_repeats", "ix_deliveries_waiting",
+        "ix_destinations_home", "ix_destinations_moved", "ix_fanouts_open",
+        "ix_subscriptions_extras", "ix_updates_until",
     }  # fmt: skip
 
 
@@ -325,8 +326,8 @@ async def test_a_place_that_cannot_be_written_is_named_with_what_to_do(
 STEP = '''
 """A step of tomorrow."""
 from alembic import op
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 def upgrade() -> None:
     op.execute("CREATE TABLE seasons (number INTEGER)")
     op.execute("UPDATE shows SET title = 'changed'")
@@ -367,6 +368,12 @@ SECOND_ROWS = (
 )
 """Something in all that the second version has added."""
 
+THIRD_ROWS = (
+    "INSERT INTO posts VALUES (3, 'dark', 77)",
+    "INSERT INTO notes VALUES ('name', 'value')",
+)
+"""Something in all that the third version has added."""
+
 
 async def old_version(url: str, version: str, *more: str) -> dict[str, list[tuple[Any, ...]]]:
     """A database that came from 0001 with all of those rows, and more of its own version.
@@ -400,7 +407,8 @@ async def test_a_database_of_the_first_version_keeps_all_and_gets_its_lanes(
         **before,
         "destinations": [(*row, None, None) for row in before["destinations"]],
         "subscriptions": [(*row, LANES[row[1]], None, 0) for row in before["subscriptions"]],
-        "deliveries": [(*row, LANES[row[0]], None) for row in before["deliveries"]],
+        "deliveries": [(*row, LANES[row[0]], None, 0, None) for row in before["deliveries"]],
+        **with_corrections(before),
     }
     async with open_storage(database_url, trust()) as storage:
         assert await upgrade.current_version(storage.database) == HEAD
@@ -421,7 +429,8 @@ async def test_a_database_of_the_second_version_keeps_all(database_url: str) -> 
         **before,
         "destinations": [(*row, None) for row in before["destinations"]],
         "subscriptions": [(*row, None, 0) for row in before["subscriptions"]],
-        "deliveries": [(*row, None) for row in before["deliveries"]],
+        "deliveries": [(*row, None, 0, None) for row in before["deliveries"]],
+        **with_corrections(before),
     }
     async with open_storage(database_url, trust()) as storage:
         assert await upgrade.current_version(storage.database) == HEAD
@@ -430,14 +439,37 @@ async def test_a_database_of_the_second_version_keeps_all(database_url: str) -> 
         assert [after[name] for name in ("posts", "notes")] == [[], []]
 
 
+async def test_a_database_of_the_third_version_keeps_all_and_nothing_in_it_has_died(
+    database_url: str,
+) -> None:
+    before = await old_version(database_url, "0003", *SECOND_ROWS, *THIRD_ROWS)
+    assert [] not in before.values()
+    del before["alembic_version"]
+    expected = {
+        **before,
+        "deliveries": [(*row, 0, None) for row in before["deliveries"]],
+        **with_corrections(before),
+    }
+    async with open_storage(database_url, trust()) as storage:
+        assert await upgrade.current_version(storage.database) == HEAD
+        assert await everything(storage) == {**expected, "alembic_version": [(HEAD,)]}
+        assert await storage.deliveries.unaccounted() == 0
+        assert await storage.deliveries.release(NOW) == 1  # what the old version had claimed
+
+
+def with_corrections(before: dict[str, list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any, ...]]]:
+    """Updates and jobs as the fourth version stores them: what is there corrects nothing."""
+    return {name: [(*row, None) for row in before[name]] for name in ("updates", "fanouts")}
+
+
 @pytest.fixture
 def tomorrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The steps of a next version, for which a test writes `0004_next.py`."""
+    """The steps of a next version, for which a test writes `0005_next.py`."""
     steps = tmp_path / "tomorrow"
     shutil.copytree(ROOT / "storage" / "migrations", steps)
     monkeypatch.setattr(upgrade, "_STEPS", steps)
-    monkeypatch.setattr(upgrade, "HEAD", "0004")
-    return steps / "versions" / "0004_next.py"
+    monkeypatch.setattr(upgrade, "HEAD", "0005")
+    return steps / "versions" / "0005_next.py"
 
 
 async def old_database(url: str) -> None:
@@ -457,7 +489,7 @@ async def test_an_older_database_gets_the_missing_steps_and_keeps_its_rows(
 ) -> None:
     tomorrow.write_text(STEP.format(then=""))
     async with open_storage(f"sqlite:///{yesterdays_file}", trust()) as storage:
-        assert await upgrade.current_version(storage.database) == "0004"
+        assert await upgrade.current_version(storage.database) == "0005"
         assert await sql(storage, "SELECT title FROM shows") == [("changed",)]
         assert await sql(storage, "SELECT count(*) FROM seasons") == [(0,)]
 
@@ -472,11 +504,11 @@ async def test_before_a_step_a_checked_private_copy_is_made_and_told(
     (copy,) = backups(yesterdays_file)
     assert copy.stat().st_mode & 0o777 == 0o600
     assert told == [
-        "Copying the database before it goes from version 0003 to 0004",
-        "Bringing the database to version 0004",
+        "Copying the database before it goes from version 0004 to 0005",
+        "Bringing the database to version 0005",
     ]
     check_file(copy)
-    assert rows(copy, "SELECT version_num FROM alembic_version") == [("0003",)]
+    assert rows(copy, "SELECT version_num FROM alembic_version") == [("0004",)]
     assert rows(copy, "SELECT title FROM shows") == [(a_show().title,)]
 
 
@@ -499,7 +531,7 @@ async def test_a_step_that_is_killed_leaves_the_old_state(
     script = (
         "import asyncio, pathlib, sys; from storage import upgrade\n"
         "import tests.storage.test_migrations as m\n"
-        "upgrade._STEPS = pathlib.Path(sys.argv[2]); upgrade.HEAD = '0004'\n"
+        "upgrade._STEPS = pathlib.Path(sys.argv[2]); upgrade.HEAD = '0005'\n"
         "asyncio.run(m.open_and_close(sys.argv[1]))"
     )
     where = [f"sqlite:///{yesterdays_file}", str(tomorrow.parent.parent)]
@@ -556,6 +588,6 @@ async def test_the_check_names_the_command_for_an_older_database(
 ) -> None:
     tomorrow.write_text(STEP.format(then=""))
     database = Database(f"sqlite:///{yesterdays_file}")
-    with pytest.raises(StorageUnusable, match=r"version 0003; `cliffhanger db upgrade` .* 0004"):
+    with pytest.raises(StorageUnusable, match=r"version 0004; `cliffhanger db upgrade` .* 0005"):
         await upgrade.check(database)
     await database.close()

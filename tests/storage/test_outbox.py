@@ -30,8 +30,15 @@ from bot.model import (
     UpdateKind,
 )
 from bot.outbox.consequences import settlement
-from storage.outbox import Extras, Settlement
-from storage.schema import REACHED
+from storage.outbox import (
+    LONGEST_TRAIL,
+    MOST_DEATHS,
+    QUARANTINED,
+    TOO_LATE,
+    Extras,
+    Settlement,
+)
+from storage.schema import REACHED, milliseconds
 from storage.store import Storage, open_storage
 from storage.trust import trust
 from tests.build import NOW, a_retraction, a_show, an_update
@@ -44,6 +51,7 @@ from tests.storage.builders import (
     a_trailer,
     again,
     blank,
+    board,
     claim,
     claim_all,
     deliver,
@@ -105,10 +113,12 @@ async def test_those_due_longest_are_claimed_first(filled: Storage) -> None:
 
 async def test_a_busy_chat_is_left_alone(filled: Storage) -> None:
     await tell(filled)
-    (here, _) = await claim(filled)
+    here, there = await claim(filled)
+    await filled.deliveries.settle([sent(one) for one in there.deliveries])
     await tell(filled)
     (other,) = await filled.deliveries.claim(NOW, LEASE, 100, {here.destination_id})
     assert other.destination == THERE
+    await filled.deliveries.settle([sent(one) for one in here.deliveries])
     assert [parcel.destination for parcel in await claim(filled)] == [HERE]
 
 
@@ -120,12 +130,67 @@ async def test_what_is_not_due_is_left(filled: Storage) -> None:
     assert len(await claim_all(filled, NOW + 10 * SECOND)) == 2
 
 
-async def test_what_waits_for_its_time_does_not_go_with_what_is_due(filled: Storage) -> None:
+async def test_later_news_waits_for_what_was_published_earlier_and_goes_with_it(
+    filled: Storage,
+) -> None:
     waiting = await tell(filled)
     await filled.deliveries.settle([again(one) for one in await claim_all(filled)])
     due = await tell(filled)
-    assert {one.seq for one in await claim_all(filled)} == {due}
-    assert {one.seq for one in await claim_all(filled, NOW + 10 * SECOND)} == {waiting}
+    almost = NOW + 10 * SECOND - dt.timedelta(milliseconds=1)
+    assert await claim_all(filled) == await claim_all(filled, almost) == []
+    assert await filled.deliveries.next_due() == NOW + 10 * SECOND
+    for parcel in await claim(filled, NOW + 10 * SECOND):
+        assert [(one.seq, one.attempts) for one in parcel.deliveries] == [(waiting, 2), (due, 1)]
+
+
+async def test_what_waits_for_its_time_does_not_go_with_what_was_published_earlier(
+    filled: Storage,
+) -> None:
+    """Only what is later waits: the earlier one is due and goes alone."""
+    earlier, later = await tell(filled), await tell(filled)
+    done = [again(one) if one.seq == later else due_now(one) for one in await claim_all(filled)]
+    await filled.deliveries.settle(done)
+    assert [one.seq for one in await deliver(filled)] == [earlier, earlier]
+    assert [one.seq for one in await claim_all(filled, NOW + 10 * SECOND)] == [later, later]
+
+
+async def test_a_chat_waits_for_its_own_news_only(filled: Storage) -> None:
+    await tell(filled)
+    here, there = await claim_all(filled)
+    await filled.deliveries.settle([again(here), sent(there)])
+    seq = await tell(filled)
+    claimed = await claim_all(filled)
+    assert [(one.destination_id, one.seq) for one in claimed] == [(there.destination_id, seq)]
+
+
+@pytest.mark.parametrize("end", [DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.UNCERTAIN])
+async def test_what_has_ended_is_not_waited_for(filled: Storage, end: DeliveryState) -> None:
+    await tell(filled)
+    later = NOW + dt.timedelta(hours=1)
+    ended = [Settlement(one, end, NOW, due_at=later) for one in await claim_all(filled)]
+    await filled.deliveries.settle(ended)
+    seq = await tell(filled)
+    assert [one.seq for one in await claim_all(filled)] == [seq, seq]
+
+
+async def test_later_news_waits_for_the_longest_wait_before_it(filled: Storage) -> None:
+    for _ in range(2):
+        await tell(filled)
+    await filled.deliveries.settle(
+        [again(one, NOW + one.seq * SECOND) for one in await claim_all(filled)]
+    )
+    await tell(filled)
+    claimed = [await deliver(filled, NOW + seconds * SECOND) for seconds in (0, 11, 12)]
+    assert [sorted(one.seq for one in each) for each in claimed] == [[], [1, 1], [2, 2, 3, 3]]
+
+
+async def test_a_repeat_waits_for_nobody(filled: Storage) -> None:
+    await tell(filled)
+    await filled.deliveries.settle([again(one) for one in await claim_all(filled)])
+    await write(filled, "UPDATE deliveries SET due_at = due_at + 3600000")
+    await tell(filled)
+    await write(filled, "UPDATE deliveries SET bundle = 2 WHERE update_seq = 2")
+    assert [one.seq for one in await claim_all(filled)] == [2, 2]
 
 
 async def test_a_claim_holds_for_its_lease(filled: Storage) -> None:
@@ -424,6 +489,15 @@ async def three_claimed(storage: Storage) -> list[Delivery]:
     return [one for one in await claim_all(storage) if one.destination_id == 1]
 
 
+async def three_aboard(storage: Storage) -> list[Delivery]:
+    """The same, and those of the other chats, about to be sent."""
+    for _ in range(3):
+        await tell(storage)
+    return [
+        one for one in await board(storage, await claim_all(storage)) if one.destination_id == 1
+    ]
+
+
 async def test_what_was_one_message_is_claimed_as_one_for_as_long_as_it_waits(
     filled: Storage,
 ) -> None:
@@ -444,7 +518,7 @@ def due_now(one: Delivery) -> Settlement:
 
 
 async def test_what_a_crash_left_in_flight_is_a_bundle_for_each_chat(filled: Storage) -> None:
-    one, *_ = await three_claimed(filled)
+    one, *_ = await three_aboard(filled)
     await filled.deliveries.settle([sent(one)])
     await filled.deliveries.release(NOW)
     await tell(filled)
@@ -458,10 +532,205 @@ async def test_what_a_crash_left_in_flight_is_a_bundle_for_each_chat(filled: Sto
 async def test_a_crash_leaves_a_bundle_as_it_was(filled: Storage) -> None:
     one, two, three = await three_claimed(filled)
     await filled.deliveries.settle([bundled(one, one), bundled(two, one), due_now(three)])
-    await claim(filled)
     for _ in range(2):
+        await board(filled, await claim_all(filled))
         await filled.deliveries.release(NOW)
-        assert await bundles(filled) == [(1, 1), (2, 1), (3, 3)]
+    assert await bundles(filled) == [(1, 1), (2, 1), (3, 3)]
+
+
+async def test_what_was_claimed_and_never_aboard_is_as_if_it_had_never_been_claimed(
+    filled: Storage,
+) -> None:
+    wrong = an_update("renewed")
+    await tell(filled, wrong)
+    claimed = await claim_all(filled)
+    assert await filled.deliveries.release(NOW) == 2
+    assert await filled.deliveries.reached(wrong.id) == 0
+    assert await claim_all(filled) == claimed
+    assert [(one.attempts, one.bundle, one.deaths) for one in claimed] == [(1, None, 0)] * 2
+
+
+async def test_of_what_a_crash_left_only_what_was_aboard_may_have_been_sent(
+    filled: Storage,
+) -> None:
+    wrong = an_update("renewed")
+    await tell(filled, wrong)
+    aboard, not_aboard = await claim_all(filled)
+    await board(filled, [aboard])
+    assert await filled.deliveries.release(NOW) == 2
+    assert await filled.deliveries.reached(wrong.id) == 1
+    tried, untried = await claim_all(filled)
+    assert tried == replace(aboard, attempts=2, bundle=aboard.seq, deaths=1)
+    assert untried == not_aboard
+
+
+async def test_what_is_aboard_is_on_its_way_as_before(filled: Storage) -> None:
+    await tell(filled)
+    claimed = await claim_all(filled)
+    assert (before := await sql(filled, KEPT))
+    await board(filled, claimed)
+    assert await sql(filled, KEPT) == before
+    assert await claim_all(filled) == []
+    assert await sql(filled, "SELECT DISTINCT deaths FROM deliveries") == [(1,)]
+
+
+KEPT = (
+    "SELECT state, due_at, attempts, flight, message_id, reason, settled_at, bundle, trail "
+    "FROM deliveries ORDER BY destination_id"
+)
+
+
+async def die_once(storage: Storage) -> list[Delivery]:
+    """Everything that is due is put aboard, and the process dies."""
+    claimed = await board(storage, await claim_all(storage))
+    await storage.deliveries.release(NOW)
+    return claimed
+
+
+async def test_what_the_process_dies_of_again_and_again_is_sent_no_more(filled: Storage) -> None:
+    seq = await tell(filled)
+    for death in range(MOST_DEATHS):
+        assert await state_of(filled, HERE, seq) == "pending"
+        assert [one.deaths for one in await die_once(filled)] == [death, death]
+    assert await claim_all(filled, NOW + LEASE) == []
+    assert await states(filled) == {"uncertain": 2}
+    quarantined = await filled.deliveries.failures(10)
+    assert [(one.reason, one.at) for one in quarantined] == [(QUARANTINED, NOW)] * 2
+    later = await tell(filled)
+    assert [one.seq for one in await claim_all(filled)] == [later, later]
+
+
+async def test_who_may_have_got_what_is_quarantined_gets_its_correction(filled: Storage) -> None:
+    wrong = an_update("renewed")
+    await tell(filled, wrong)
+    for _ in range(MOST_DEATHS):
+        await die_once(filled)
+    retraction = await tell(filled, a_retraction(wrong))
+    assert [one.seq for one in await claim_all(filled)] == [retraction, retraction]
+
+
+@pytest.mark.parametrize("maybe", [True, False])
+async def test_an_outcome_shows_that_the_process_did_not_die_of_it(
+    filled: Storage, maybe: bool
+) -> None:
+    await tell(filled)
+    for _ in range(MOST_DEATHS - 1):
+        await die_once(filled)
+    claimed = await board(filled, await claim_all(filled))
+    await filled.deliveries.settle([replace(due_now(one), maybe_sent=maybe) for one in claimed])
+    assert [one.deaths for one in await die_once(filled)] == [0, 0]
+    assert await states(filled) == {"pending": 2}
+
+
+async def test_only_what_was_aboard_too_often_is_quarantined(filled: Storage) -> None:
+    await tell(filled)
+    for _ in range(MOST_DEATHS):
+        one, _ = await claim_all(filled)
+        await board(filled, [one])
+        await filled.deliveries.release(NOW)
+    (left,) = await claim_all(filled)
+    assert (left.destination_id, left.attempts, left.deaths) == (2, 1, 0)
+    assert await states(filled) == {"pending": 1, "uncertain": 1}
+
+
+# What came of the attempts
+
+
+async def trails(storage: Storage) -> list[str | None]:
+    return [row[0] for row in await sql(storage, "SELECT trail FROM deliveries ORDER BY 1")]
+
+
+async def test_what_came_of_each_attempt_is_noted_a_line_each(filled: Storage) -> None:
+    await tell(filled)
+    for words in ("first: no answer", None, "third: busy – später"):
+        done = [replace(due_now(one), told=words) for one in await claim_all(filled)]
+        await filled.deliveries.settle(done)
+    assert await trails(filled) == ["first: no answer\nthird: busy – später"] * 2
+    claimed = await board(filled, await claim_all(filled))
+    await filled.deliveries.settle([sent(one) for one in claimed])
+    assert await trails(filled) == ["first: no answer\nthird: busy – später"] * 2
+
+
+async def test_of_what_arrives_at_once_nothing_is_noted(filled: Storage) -> None:
+    await tell(filled)
+    await deliver(filled)
+    assert await trails(filled) == [None, None]
+
+
+async def test_a_trail_does_not_grow_for_ever(filled: Storage) -> None:
+    await tell(filled)
+    for _ in range(5):
+        done = [replace(due_now(one), told="x" * 999) for one in await claim_all(filled)]
+        await filled.deliveries.settle(done)
+    (trail, _) = await trails(filled)
+    assert trail == "\n".join(["x" * 999] * 5)[:LONGEST_TRAIL]
+
+
+# What is news no more
+
+DAY = dt.timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("update", "days"),
+    [
+        (a_trailer(), 2),
+        (an_update("cancelled"), 7),
+        (an_update("renewed"), 7),
+        (an_update("dated"), 7),
+    ],
+)
+async def test_what_is_held_for_too_long_for_its_kind_expires(
+    filled: Storage, update: Update, days: int
+) -> None:
+    await filled.destinations.suspend(1, "kicked", NOW)
+    seq = await tell(filled, update)
+    end = NOW + days * DAY
+    assert await filled.deliveries.expire(end) == 0
+    assert await filled.deliveries.expire(end + SECOND) == 1
+    assert await filled.deliveries.expire(end + SECOND) == 0
+    assert await states(filled) == {"expired": 1, "pending": 1}
+    ((reason, at),) = await sql(
+        filled, "SELECT reason, settled_at FROM deliveries WHERE state = 'expired'"
+    )
+    assert (reason, at) == (TOO_LATE, milliseconds(end + SECOND))
+    await filled.destinations.resume(HERE, end)
+    assert [(one.destination_id, one.seq) for one in await claim_all(filled, end)] == [(2, seq)]
+
+
+async def test_what_waits_for_its_time_does_not_expire_there(filled: Storage) -> None:
+    await tell(filled)
+    await filled.deliveries.settle([again(one) for one in await claim_all(filled)])
+    assert await filled.deliveries.expire(NOW + 30 * DAY) == 0
+    assert await states(filled) == {"pending": 2}
+
+
+async def test_those_that_expire_are_ended_a_few_at_a_time(filled: Storage) -> None:
+    for chat in (1, 2):
+        await filled.destinations.suspend(chat, "kicked", NOW)
+    for _ in range(2):
+        await tell(filled)
+    later = NOW + 3 * DAY
+    assert [await filled.deliveries.expire(later, 3) for _ in range(3)] == [3, 1, 0]
+    assert await states(filled) == {"expired": 4}
+
+
+# Which message told of what
+
+
+async def test_a_message_tells_of_all_that_was_sent_with_it(filled: Storage) -> None:
+    logged = [a_trailer() for _ in range(4)]
+    for update in logged:
+        await tell(filled, update)
+    one, two, three, four = [d for d in await claim_all(filled) if d.destination_id == 1]
+    m2 = replace(sent(two), message_id="m2")
+    await filled.deliveries.settle([sent(three), m2, sent(one), again(four)])
+    message_of = filled.deliveries.message_of
+    found = [await message_of(1, update.id) for update in logged]
+    assert found == [("m1", [1, 3]), ("m2", [2]), ("m1", [1, 3]), None]
+    # The same id elsewhere is another message.
+    assert await message_of(2, logged[0].id) is None
+    assert await message_of(1, a_trailer().id) is None
 
 
 # A repeat comes before news
@@ -508,7 +777,7 @@ async def test_what_may_have_arrived_is_repeated_as_soon_as_it_is_due_before_any
 
 
 async def test_what_a_crash_left_in_flight_is_repeated_before_any_news(crowded: Storage) -> None:
-    lost = await claim_some(crowded, limit=CLAIM + 10)
+    lost = await board(crowded, await claim_some(crowded, limit=CLAIM + 10))
     assert await crowded.deliveries.release(NOW + SECOND) == CLAIM + 10
     first, second = [await claim_some(crowded, NOW + SECOND) for _ in range(2)]
     assert [len(first), len(second)] == [CLAIM, CLAIM]
@@ -521,17 +790,38 @@ async def test_repeats_of_many_updates_leave_no_room_for_news_while_more_are_due
     crowded: Storage,
 ) -> None:
     await tell(crowded)
-    lost = await claim_some(crowded) + await claim_some(crowded)
+    lost = await board(crowded, await claim_some(crowded) + await claim_some(crowded))
     assert len({one.destination_id for one in lost}) == len(lost) / 2 == CLAIM
     await crowded.deliveries.release(NOW + SECOND)
     claimed = [await claim_some(crowded, NOW + SECOND) for _ in range(3)]
     assert [all(one.bundle for one in each) for each in claimed] == [True, True, False]
 
 
+@pytest.mark.parametrize("blocked", [CLAIM, 4 * CLAIM, 9 * CLAIM])
+async def test_chats_where_later_news_waits_do_not_block_the_others(
+    crowded: Storage, blocked: int
+) -> None:
+    """Even where more of them than are claimed at a time are at the head of the queue."""
+    waiting = await claim_some(crowded, limit=blocked)
+    assert len(waiting) == blocked
+    await crowded.deliveries.settle([again(one) for one in waiting])
+    await crowded.deliveries.settle([sent(one) for one in await claim_some(crowded, limit=CHATS)])
+    await tell(crowded)
+    # Where they are many, a claim that finds nobody else has passed them: the next one goes on.
+    claimed = await claim_some(crowded) or await claim_some(crowded)
+    assert len(claimed) == CLAIM
+    others = {one.destination_id for one in waiting}
+    assert not others & {one.destination_id for one in claimed}
+    busy = {one.destination_id for one in claimed}
+    together = await claim_some(crowded, NOW + 10 * SECOND, 10 * CHATS, busy)
+    numbers = Counter(one.destination_id for one in together if one.destination_id in others)
+    assert numbers == dict.fromkeys(others, 2)
+
+
 async def test_a_repeat_to_a_busy_chat_or_on_another_platform_takes_no_room(
     crowded: Storage,
 ) -> None:
-    lost = await claim_some(crowded)
+    lost = await board(crowded, await claim_some(crowded))
     await crowded.deliveries.release(NOW + SECOND)
     busy = {one.destination_id for one in lost}
     news = await claim_some(crowded, NOW + SECOND, busy=busy)
@@ -551,7 +841,7 @@ async def test_what_a_crash_left_in_flight_is_due_at_once_and_may_have_been_sent
 ) -> None:
     wrong = an_update("renewed")
     await tell(filled, wrong)
-    claimed = await claim_all(filled)
+    claimed = await board(filled, await claim_all(filled))
     await filled.deliveries.settle([sent(claimed[0])])
     assert await filled.deliveries.release(NOW + SECOND) == 1
     assert await filled.deliveries.release(NOW + SECOND) == 0
@@ -563,7 +853,7 @@ async def test_what_a_crash_left_in_flight_is_due_at_once_and_may_have_been_sent
 async def test_a_retry_that_crashes_is_due_at_once_too(filled: Storage) -> None:
     await tell(filled)
     await filled.deliveries.settle([again(one, maybe=True) for one in await claim_all(filled)])
-    await claim_all(filled, NOW + 10 * SECOND)
+    await board(filled, await claim_all(filled, NOW + 10 * SECOND))
     assert await filled.deliveries.release(NOW + 11 * SECOND) == 2
     assert len(await claim_all(filled, NOW + 11 * SECOND)) == 2
 
@@ -697,6 +987,8 @@ class Outbox(RuleBasedStateMachine):
         self.owed: dict[Seq, set[Destination]] = {}
         """Who must get it, since nothing came between."""
         self.flying: list[tuple[Destination, Delivery]] = []
+        self.aboard: set[tuple[int, Seq]] = set()
+        """Of those, what is about to be sent: after a crash nobody knows whether it was."""
         self.claimed: set[tuple[Destination, Seq]] = set()
         self.ended: dict[tuple[Destination, Seq], DeliveryState] = {}
         self.open()
@@ -724,7 +1016,7 @@ class Outbox(RuleBasedStateMachine):
 
     def drain(self) -> None:
         """When everybody is back and everything is sent, nobody lacks what they are owed."""
-        self.crash()
+        self.crash(times=1, aboard=False)
         self.poll()
         self.do(expand(self.storage, 2))
         for chat in list(self.suspended):
@@ -801,7 +1093,7 @@ class Outbox(RuleBasedStateMachine):
         self.log[seq] = update
         self.audience[seq] = set(self.follows)
         followers = {chat for chat, kinds in self.follows.items() if kind in kinds}
-        self.owed[seq] = followers - self.suspended
+        self.owed[seq] = followers
         if at_once:
             self.expand(10, polled=True)
 
@@ -833,17 +1125,34 @@ class Outbox(RuleBasedStateMachine):
         for seq in self.do(self.storage.fanouts.open_jobs()):
             assert self.do(self.storage.fanouts.expand(seq, chunk)) <= chunk
 
-    @rule(limit=st.integers(1, 6), seconds=st.integers(0, 200), outcomes=outcomes)
-    def serve(self, limit: int, seconds: int, outcomes: list[Outcome]) -> None:
+    @rule(
+        limit=st.integers(1, 6),
+        seconds=st.integers(0, 200),
+        aboard=st.booleans(),
+        outcomes=outcomes,
+    )
+    def serve(self, limit: int, seconds: int, aboard: bool, outcomes: list[Outcome]) -> None:
         """Claim, and then some of what is on its way lands; the other waits for a later time."""
         self.now += seconds * SECOND
         self.take(limit)
+        if aboard:
+            self.board()
         self.land_some(outcomes)
+
+    def board(self) -> None:
+        """All that is claimed is about to be sent."""
+        new = [one for _, one in self.flying if (one.destination_id, one.seq) not in self.aboard]
+        self.do(self.storage.deliveries.settle([], new))
+        self.aboard |= {(one.destination_id, one.seq) for one in new}
 
     def land_some(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes[: len(self.flying)]:
             chat, one = self.flying.pop(len(outcomes) % len(self.flying))
-            if outcome is None:
+            tried = (one.destination_id, one.seq) in self.aboard
+            self.aboard.discard((one.destination_id, one.seq))
+            if outcome is None and tried:
+                self.land(chat, one, DeliveryState.PENDING, maybe=True)
+            elif outcome is None:
                 self.do(self.storage.deliveries.give_back([one], self.now))
             else:
                 self.land(chat, one, *outcome)
@@ -860,11 +1169,22 @@ class Outbox(RuleBasedStateMachine):
         assert len(keys) == len(set(keys))
         assert self.ended.keys().isdisjoint(keys), "what was settled is sent again"
         assert self.in_flight().isdisjoint(keys), "what is on its way is sent again"
+        assert all(one.deaths < MOST_DEATHS for _, one in taken)
+        self.check_order([one for _, one in taken])
         for chat, seq in keys:
             assert chat in self.follows or self.log[seq].retracts, "it does not follow any more"
         self.claimed |= set(keys)
         self.flying += taken
         return len(taken)
+
+    def check_order(self, taken: list[Delivery]) -> None:
+        """Nothing that was published earlier is left waiting, but for repeats."""
+        pending = "SELECT destination_id, update_seq FROM deliveries WHERE state = 'pending'"
+        left = set(self.do(sql(self.storage, pending)))
+        left -= {(one.destination_id, one.seq) for one in taken}
+        for one in taken:
+            earlier = {seq for where, seq in left if where == one.destination_id and seq < one.seq}
+            assert one.bundle or not earlier, "it overtook"
 
     def in_flight(self) -> set[tuple[Destination, Seq]]:
         return {(chat, one.seq) for chat, one in self.flying}
@@ -889,13 +1209,23 @@ class Outbox(RuleBasedStateMachine):
                 self.ended[key] = state
 
     @precondition(lambda self: self.flying)
-    @rule()
-    def crash(self) -> None:
-        """What was in flight is taken up by the next process."""
-        self.do(self.stack.aclose())
-        self.open()
-        assert self.do(self.storage.deliveries.release(self.now)) == len(self.flying)
-        self.flying.clear()
+    @rule(times=st.integers(1, MOST_DEATHS), aboard=st.booleans())
+    def crash(self, times: int, aboard: bool) -> None:
+        """What was in flight is taken up by the next process; it may die of it as well."""
+        for _ in range(times):
+            if aboard:
+                self.board()
+            self.do(self.stack.aclose())
+            self.open()
+            assert self.do(self.storage.deliveries.release(self.now)) == len(self.flying)
+            for chat, one in self.flying:
+                deaths = one.deaths + ((one.destination_id, one.seq) in self.aboard)
+                if deaths == MOST_DEATHS and self.ended.get((chat, one.seq)) is None:
+                    self.ended[chat, one.seq] = DeliveryState.UNCERTAIN
+            self.flying.clear()
+            self.aboard.clear()
+            if aboard:
+                self.take(100)
 
     def suspend(self, number: int) -> None:
         chat = self.now_of(number)
@@ -903,12 +1233,6 @@ class Outbox(RuleBasedStateMachine):
         if where is not None:
             self.do(self.storage.destinations.suspend(where, "kicked", self.now))
             self.suspended.add(chat)
-            self.owes_no_news(chat)
-
-    def owes_no_news(self, chat: Destination) -> None:
-        for seq, chats in self.owed.items():
-            if not self.log[seq].retracts:
-                chats.discard(chat)
 
     def resume(self, number: int) -> None:
         chat = self.now_of(number)
@@ -932,8 +1256,6 @@ class Outbox(RuleBasedStateMachine):
             if old in chats:
                 chats.remove(old)
                 chats.add(new)
-        if new in self.suspended:
-            self.owes_no_news(new)
         self.flying = [(new if chat == old else chat, one) for chat, one in self.flying]
         self.claimed = {(new if chat == old else chat, seq) for chat, seq in self.claimed}
         ended, self.ended = self.ended, {}

@@ -197,17 +197,18 @@ async def test_what_was_due_to_a_suspended_chat_is_held_until_it_is_back(filled:
     assert not await filled.destinations.resume(a_chat(99), later)
 
 
-async def test_a_suspended_chat_keeps_its_subscriptions_and_gets_only_later_news(
+async def test_a_suspended_chat_keeps_its_subscriptions_and_gets_all_news_when_it_is_back(
     filled: Storage,
 ) -> None:
     await follow(filled, HERE)
     await filled.destinations.suspend(await id_of(filled, HERE), "kicked", NOW)
     missed = await tell(filled)
+    assert await state_of(filled, HERE, missed) == "held"
+    assert await deliver(filled) == []
     assert len(await filled.subscriptions.of(HERE)) == 1
     await filled.destinations.resume(HERE, NOW)
     seq = await tell(filled)
-    assert [one.seq for one in await deliver(filled)] == [seq]
-    assert await state_of(filled, HERE, missed) is None
+    assert [one.seq for one in await deliver(filled)] == [missed, seq]
 
 
 async def test_suspending_twice_keeps_the_first_reason(filled: Storage) -> None:

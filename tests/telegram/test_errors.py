@@ -45,6 +45,7 @@ from bot.platforms.telegram.errors import (
     Fix,
     Mend,
     classify,
+    leaves_nothing_to_edit,
 )
 from bot.platforms.telegram.transport import surely_not_sent
 from bot.text import first_unsafe
@@ -150,6 +151,7 @@ REFUSALS: Final[list[tuple[int, str, Any]]] = [
     (400, "Bad Request: not enough rights to send documents to the chat", Fix.PREVIEW),
     (400, "Bad Request: CHAT_SEND_DOCS_FORBIDDEN", Fix.PREVIEW),
     (400, "Bad Request: ALLOW_PAYMENT_REQUIRED_5", LOST),
+    (400, "Bad Request: BALANCE_TOO_LOW", PlatformStopped),
     (400, 'Bad Request: can\'t parse entities: Unsupported start tag "button"', Fix.MARKUP),
     (400, "Bad Request: ENTITY_BOUNDS_INVALID", Fix.MARKUP),
     (400, "Bad Request: message text is empty", Fix.MARKUP),
@@ -188,6 +190,32 @@ OTHERS: Final[list[tuple[int, str, Any]]] = [
     (429, "Too Many Requests: retry later", (MustWait, 30.0)),
     (500, "Internal Server Error: restart", HardlySent),
 ]
+
+
+@pytest.mark.parametrize(
+    ("status", "description", "expected"),
+    [
+        (
+            400,
+            "Bad Request: message is not modified: specified new message content and reply markup "
+            "are exactly the same as a current content and reply markup of the message",
+            True,
+        ),
+        (400, "Bad Request: MESSAGE_NOT_MODIFIED", True),
+        (400, "Bad Request: message to edit not found", True),
+        (400, "Bad Request: message can't be edited", True),
+        (400, "Bad Request: MESSAGE_ID_INVALID", True),
+        (400, "Bad Request: chat not found", False),
+        (400, "Bad Request: REPLY_MESSAGE_ID_INVALID", False),
+        (400, "Bad Request: can't parse entities", False),
+        (403, "Forbidden: bot was blocked by the user", False),
+        (500, "Internal Server Error: message to edit not found", False),
+    ],
+)
+async def test_what_cannot_be_edited_any_more_is_told_from_what_failed(
+    status: int, description: str, *, expected: bool
+) -> None:
+    assert leaves_nothing_to_edit(await answered(status, description)) is expected
 
 
 @pytest.mark.parametrize(("status", "description", "expected"), REFUSALS + OTHERS)

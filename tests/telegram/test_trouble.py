@@ -12,6 +12,7 @@ from telegram.ext import ExtBot
 from bot.commands.core import Catalogue, Core
 from bot.errors import StorageError
 from bot.model import Seq
+from bot.outbox.pace import UNLIMITED, Pace
 from bot.platforms.limits import Limits
 from bot.platforms.seals import Pressed, Seals
 from bot.platforms.telegram.channels import Channels
@@ -55,7 +56,7 @@ class Bench:
 
     def __init__(self, bot: ExtBot[None], storage: Storage) -> None:
         core = Core(storage, Catalogue(storage), lambda: dt.datetime.now(dt.UTC))
-        rights, replies = Rights(bot), Replies(bot, core)
+        rights, replies = Rights(bot), Replies(bot, core, Pace(UNLIMITED))
         channels = Channels(bot, storage.conversations, rights)
         self.seals = Seals(bot.token)
         self.dialog = Dialog(bot, core, rights, channels, replies)

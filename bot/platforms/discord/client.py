@@ -1,7 +1,9 @@
 """The client of discord.py, set up to keep nothing that this bot does not need."""
 
+import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +14,7 @@ from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import HTTPClient, Route
 
+from bot.outbox.pace import Pace
 from bot.platforms.discord.access import Access
 from bot.platforms.discord.buttons import Button
 from bot.platforms.discord.errors import bounded
@@ -76,6 +79,7 @@ def new_client(
     desk: "Desk",
     extensions: Sequence[str],
     refusals: Refusals,
+    pace: Pace,
     begin: Callable[[], Awaitable[None]],
 ) -> AnyClient:
     """A client that is not connected yet; `begin` is awaited before each session begins."""
@@ -89,7 +93,7 @@ def new_client(
         "guild_ready_timeout": QUIET,
         "allowed_mentions": discord.AllowedMentions.none(),
         "max_ratelimit_timeout": LONGEST_LIMIT,
-        "http_trace": _counting(refusals),
+        "http_trace": _counting(refusals, pace),
     }
     if access.shards:
         options["shard_count"] = access.shards
@@ -134,7 +138,10 @@ def sweep_seldom(http: HTTPClient, now: Callable[[], float] = time.monotonic) ->
     http._try_clear_expired_ratelimits = seldom  # type: ignore[method-assign]  # noqa: SLF001
 
 
-def _counting(refusals: Refusals) -> aiohttp.TraceConfig:
+_SEND: Final = re.compile(r".*/channels/(\d+)/messages", re.ASCII)
+
+
+def _counting(refusals: Refusals, pace: Pace) -> aiohttp.TraceConfig:
     """Let the library's HTTP session tell of every answer."""
 
     async def ended(
@@ -145,7 +152,19 @@ def _counting(refusals: Refusals) -> aiohttp.TraceConfig:
         response, headers = params.response, params.response.headers
         scope, wait = headers.get("X-RateLimit-Scope"), bounded(headers.get("Retry-After"))
         refusals.answered(response.status, scope, wait)
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS and scope != "shared":
+            pace.refused()
+        sent = _SEND.fullmatch(params.url.path) if params.method == "POST" else None
+        if sent:
+            _announce(pace, int(sent[1]), headers)
 
     trace = aiohttp.TraceConfig()
     trace.on_request_end.append(ended)
     return trace
+
+
+def _announce(pace: Pace, channel_id: int, headers: Mapping[str, str]) -> None:
+    """Pass on how many more messages a channel takes, and until when."""
+    remaining, reset = headers.get("X-RateLimit-Remaining"), headers.get("X-RateLimit-Reset-After")
+    if reset and remaining and remaining.isdecimal():
+        pace.announced(channel_id, int(remaining), bounded(reset))

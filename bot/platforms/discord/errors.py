@@ -138,6 +138,8 @@ _BEFORE_SENDING: Final = (
 def _answered(error: discord.HTTPException) -> Judged:
     if error.status == 401:
         return PlatformStopped(f"{_NOT_ACCEPTED}.")
+    if error.code == _FORM_REFUSED and _REFERENCE in error.text:
+        return Mend(Fix.REPLY, Refused(_told(_FORM, _said(error))))
     if error.code in CODES:
         what, consequence = CODES[error.code]
         return consequence(_told(what, _said(error)))
@@ -150,6 +152,17 @@ def _answered(error: discord.HTTPException) -> Judged:
         return NotSent(_told("That was not Discord: check the network and its proxies", said))
     # Of an unknown kind: tried again a few times only.
     return DeliveryError(_told("Discord refuses the message: report this code", _said(error)))
+
+
+def leaves_nothing_to_edit(error: DeliveryError) -> bool:
+    """Whether an edit was refused because the channel is gone, or the message is not ours."""
+    cause = error.__cause__
+    return isinstance(cause, discord.HTTPException) and cause.code in _NOTHING_TO_EDIT
+
+
+_NOTHING_TO_EDIT: Final = frozenset({10003, 50005})
+_FORM_REFUSED: Final = 50035
+_REFERENCE: Final = "message_reference"
 
 
 def _too_many(error: discord.HTTPException) -> DeliveryError:

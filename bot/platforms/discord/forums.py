@@ -14,7 +14,7 @@ from bot.platforms.discord import render
 from bot.platforms.discord.errors import NO_ACCESS, NO_RIGHT, Fix, Mend
 from bot.platforms.discord.letters import Letter, key, mended
 from bot.platforms.discord.places import FORUMS
-from bot.platforms.discord.wire import Wire
+from bot.platforms.discord.wire import Turn, Wire
 from storage.store import Storage
 
 
@@ -38,11 +38,12 @@ class Forums:
         return channel if channel is not None and channel.type in FORUMS else None
 
     async def deliver(
-        self, message: Letter, forum: Destination, notices: Sequence[Notice]
+        self, message: Letter, forum: Destination, notices: Sequence[Notice], turn: Turn
     ) -> str | None:
         """Send news of one show into its post; where that is gone or closed, into a new one.
 
-        Raises a `DeliveryError` by consequence.
+        The turn is waited for before a second request alone. Raises a `DeliveryError` by
+        consequence.
         """
         show = notices[0].show
         known = await self._shows.get(show)
@@ -58,22 +59,40 @@ class Forums:
             try:
                 there = replace(forum, thread_id=post)
                 reply = replace(message, channel_id=post, key=key(there, notices))
-                sent = await self._wire.deliver(reply, forum, notices)
+                sent = await self._wire.deliver(reply, forum, notices, turn)
             except DestinationLost as error:
                 if error.doubt in (NO_ACCESS, NO_RIGHT):  # a new post would come with each news
                     raise
                 await self._posts.drop(forum, post)
+                await turn()
             else:
                 await self._posts.put(forum, show, post)
                 return sent
         try:
-            begun = await self._begin(message, name, forum, notices)
+            begun = await self._begin(message, name, forum, notices, turn)
         except MaybeSent:
             if post is None:  # or else the old one could be taken for the new one
                 self._unanswered[forum] = message.key
             raise
         await self._posts.put(forum, show, int(begun))
         return begun
+
+    async def edit(
+        self,
+        message_id: int,
+        message: Letter,
+        forum: Destination,
+        notices: Sequence[Notice],
+        turn: Turn,
+    ) -> None:
+        """Put other words into a message in the post of its show; without a post it is gone.
+
+        Raises a `DeliveryError` by consequence.
+        """
+        post = await self._posts.get(forum, notices[0].show)
+        if post is not None:
+            there = replace(message, channel_id=post)
+            await self._wire.edit(message_id, there, forum, notices, turn)
 
     def _left_behind(self, forum: Destination, name: str) -> int | None:
         """A post that was begun, and not noted: the bot or its connection died before."""
@@ -84,7 +103,12 @@ class Forums:
         return next((one.id for one in mine if one.name == name and not one.locked), None)
 
     async def _begin(
-        self, message: Letter, name: str, forum: Destination, notices: Sequence[Notice]
+        self,
+        message: Letter,
+        name: str,
+        forum: Destination,
+        notices: Sequence[Notice],
+        turn: Turn,
     ) -> str:
         """Begin a post; its first message has the same id."""
         route = Route("POST", "/channels/{channel_id}/threads", channel_id=forum.chat_id)
@@ -94,6 +118,7 @@ class Forums:
             again = mended(message, begun.fix, forum, notices)
             if again is None or begun.fix is Fix.FORUM:
                 raise begun.otherwise
+            await turn()
             begun = await self._wire.ask((forum, name), route, again.as_post(name, tags))
         if isinstance(begun, Mend):
             raise begun.otherwise

@@ -22,7 +22,10 @@ _LONGEST_ARCHIVE: Final = 10_080
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message for one channel or thread; `roles` are pinged, and nobody else."""
+    """One message for one channel or thread; `roles` are pinged, and nobody else.
+
+    `reply_to` is a message of the same channel.
+    """
 
     channel_id: int
     content: str
@@ -30,6 +33,7 @@ class Letter:
     buttons: Sequence[Json]
     roles: tuple[int, ...]
     key: str
+    reply_to: int | None = None
 
     @property
     def body(self) -> Json:
@@ -48,7 +52,21 @@ class Letter:
     @property
     def keyed(self) -> Json:
         """The message with its key: the same one again is known by it, and not sent twice."""
-        return {**self.body, "nonce": self.key, "enforce_nonce": True}
+        keyed = {**self.body, "nonce": self.key, "enforce_nonce": True}
+        if self.reply_to is None:
+            return keyed
+        reference = {"message_id": str(self.reply_to), "fail_if_not_exists": False}
+        return {**keyed, "message_reference": reference}
+
+    @property
+    def edited(self) -> Json:
+        """The message in the place of another, of which nothing stays; it pings nobody."""
+        return {
+            "content": self.content,
+            "embeds": list(self.embeds),
+            "components": list(self.buttons),
+            "allowed_mentions": {"parse": []},
+        }
 
     def as_post(self, name: str, tags: Sequence[int]) -> Json:
         """A new post of a forum that begins with the message."""
@@ -81,6 +99,7 @@ def letter(
         buttons=buttons,
         roles=roles,
         key=key(destination, notices),
+        reply_to=int(notices[0].reply_to) if notices[0].reply_to else None,
     )
 
 
@@ -106,11 +125,19 @@ def mended(
         case Fix.LINKS:
             content = render.plain(messages, refused.roles, links=False)
             return replace(refused, content=content, embeds=())
+        case Fix.REPLY if refused.reply_to:
+            return replace(refused, reply_to=None)
         case Fix.ROOM if destination.thread_id:
             # Behind the first, so that the word is not cut off where there are many.
             told = [messages[0], Message(wording.MOVED_HERE), *messages[1:]]
             content = render.plain(told, refused.roles)
-            return replace(refused, channel_id=destination.chat_id, content=content, embeds=())
+            return replace(
+                refused,
+                channel_id=destination.chat_id,
+                content=content,
+                embeds=(),
+                reply_to=None,
+            )
     return None
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import takewhile
 from typing import Final
 
@@ -13,14 +15,22 @@ from discord.http import Route
 from bot.errors import DeliveryError, DestinationLost, MustWait, PlatformStopped, WaitsAlone
 from bot.model import Destination
 from bot.outbox.messenger import Notice
+from bot.outbox.pace import Pace
 from bot.platforms.discord import render
 from bot.platforms.discord.buttons import rows
-from bot.platforms.discord.errors import CODES, NO_RIGHT, Banned, DirectStopped, Mend
+from bot.platforms.discord.errors import (
+    CODES,
+    NO_RIGHT,
+    Banned,
+    DirectStopped,
+    Mend,
+    leaves_nothing_to_edit,
+)
 from bot.platforms.discord.forums import Forums
 from bot.platforms.discord.guilds import EMBEDS, NOT_LISTED, lacks
-from bot.platforms.discord.letters import letter
+from bot.platforms.discord.letters import Letter, letter
 from bot.platforms.discord.refusals import Refusals
-from bot.platforms.discord.wire import Wire
+from bot.platforms.discord.wire import Turn, Wire
 from bot.platforms.orders import alert_buttons
 from bot.platforms.seals import Seals
 from storage.store import Storage
@@ -47,7 +57,9 @@ log = structlog.get_logger()
 class DiscordMessenger:
     """What the outbox sends through."""
 
-    in_flight = 8
+    in_flight = 32
+    """More than are really on their way: the library keeps the answer back where it was the last
+    message that a channel could take for some seconds."""
 
     def __init__(
         self,
@@ -55,8 +67,10 @@ class DiscordMessenger:
         seals: Seals,
         storage: Storage,
         refusals: Refusals,
+        pace: Pace,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.pace = pace
         self._wire = wire
         self._seals = seals
         self._forums = Forums(wire, storage)
@@ -68,11 +82,16 @@ class DiscordMessenger:
     def fitting(self, destination: Destination, notices: Sequence[Notice]) -> int:
         """How many of the notices fit into one message.
 
-        What is to be published does not go with what is not; in a forum each show has its own post.
+        All of it replies to the same message. What is to be published does not go with what is not;
+        in a forum each show has its own post.
         """
         first, forum = notices[0], self._forums.known(destination)
         alike = takewhile(
-            lambda one: one.publish == first.publish and (not forum or one.show == first.show),
+            lambda one: (
+                one.publish == first.publish
+                and one.reply_to == first.reply_to
+                and (not forum or one.show == first.show)
+            ),
             notices[: render.fitting([one.message for one in notices])],
         )
         return sum(1 for _ in alike)
@@ -82,13 +101,59 @@ class DiscordMessenger:
 
         Raises a `DeliveryError` by consequence.
         """
+        message, there = self._letter(destination, notices)
+        way = self._forums if self._forums.known(destination) else self._wire
+        with self._learning(destination):
+            sent = await way.deliver(message, destination, there, self._turn(destination))
+        if sent and notices[0].publish:
+            self._publish(message.channel_id, sent)
+        return sent
+
+    async def edit(
+        self, destination: Destination, message_id: str, notices: Sequence[Notice]
+    ) -> None:
+        """Put notices into a message that was sent; one that is gone is left alone.
+
+        Raises a `DeliveryError` by consequence.
+        """
+        message, there = self._letter(destination, notices)
+        way = self._forums if self._forums.known(destination) else self._wire
+        turn = self._turn(destination)
+        try:
+            with self._learning(destination):
+                await way.edit(int(message_id), message, destination, there, turn)
+        except DeliveryError as error:
+            if not leaves_nothing_to_edit(error):
+                raise
+
+    async def probe(self) -> None:
+        """Ask who the bot is; raises a `DeliveryError` where no good answer comes."""
+        if self._refusals.too_many or self._now() < self._banned_until:
+            raise PlatformStopped(_TOO_MANY)
+        refused = await self._wire.ask("probe", Route("GET", "/users/@me"))
+        if isinstance(refused, Mend):
+            raise refused.otherwise
+
+    def _letter(
+        self, destination: Destination, notices: Sequence[Notice]
+    ) -> tuple[Letter, list[Notice]]:
+        """The message for several notices, and these as they are told there.
+
+        Raises a `DeliveryError` where nothing can be sent.
+        """
         lacking = self._check(destination)
         buttons = rows(alert_buttons(self._seals, destination.chat_id, notices))
         there = [self._with_role_that_is(destination, one) for one in notices]
-        message = letter(destination, there, buttons, plain=EMBEDS in lacking)
-        way = self._forums if self._forums.known(destination) else self._wire
+        return letter(destination, there, buttons, plain=EMBEDS in lacking), there
+
+    def _turn(self, destination: Destination) -> Turn:
+        return partial(self.pace.turn, self.pace.chat(destination))
+
+    @contextmanager
+    def _learning(self, destination: Destination) -> Iterator[None]:
+        """Remember of a refusal what it says about other messages."""
         try:
-            sent = await way.deliver(message, destination, there)
+            yield
         except Banned as error:
             self._banned_until = self._now() + error.seconds
             raise
@@ -100,9 +165,6 @@ class DiscordMessenger:
             if error.doubt and self._in_trouble(destination):
                 raise WaitsAlone(_TROUBLE, _OUTAGE) from error
             raise
-        if sent and notices[0].publish:
-            self._publish(message.channel_id, sent)
-        return sent
 
     def _check(self, destination: Destination) -> list[str]:
         """What the bot lacks there, as far as is known beforehand.
@@ -158,6 +220,7 @@ class DiscordMessenger:
 
     async def _published(self, channel_id: int, message_id: str) -> None:
         for wait in _PUBLISH_WAITS:
+            await self.pace.turn(channel_id)
             problem = await self._problem_of_publishing(channel_id, message_id)
             if problem is None:
                 return
@@ -169,6 +232,7 @@ class DiscordMessenger:
                 retry_in=seconds,
             )
             await asyncio.sleep(seconds)
+        await self.pace.turn(channel_id)
         if await self._problem_of_publishing(channel_id, message_id):
             log.error("discord.publishing_given_up", channel=channel_id)
 

@@ -13,6 +13,7 @@ import structlog
 from bot.commands.core import Core
 from bot.errors import CliffhangerError, NotSent, PlatformStopped
 from bot.model import Clock, Platform
+from bot.outbox.pace import DISCORD, Limits, Pace
 from bot.platforms.discord.access import Access, invitation
 from bot.platforms.discord.client import AnyClient, aim, aim_gateway, new_client
 from bot.platforms.discord.desk import Desk
@@ -53,7 +54,12 @@ class Discord:
     platform = Platform.DISCORD
 
     def __init__(
-        self, access: Access, extensions: Sequence[str], storage: Storage, clock: Clock
+        self,
+        access: Access,
+        extensions: Sequence[str],
+        storage: Storage,
+        clock: Clock,
+        limits: Limits = DISCORD,
     ) -> None:
         _quiet()
         self._access = access
@@ -67,7 +73,10 @@ class Discord:
         self._seals = Seals(access.token)
         self._refusals = Refusals()
         self._starts = Starts(storage.notes, clock, access.shards or 1)
-        self.messenger = DiscordMessenger(self._wire, self._seals, storage, self._refusals)
+        self._pace = Pace(limits)
+        self.messenger = DiscordMessenger(
+            self._wire, self._seals, storage, self._refusals, self._pace
+        )
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
@@ -108,7 +117,12 @@ class Discord:
     async def _live(self, desk: Desk, core: Core, tell: Callable[[str], None]) -> Exception | None:
         """Connect, and stay connected; what ended it, if it was not the watchdog."""
         client = self._client = new_client(
-            self._access, desk, self._extensions, self._refusals, self._before_session
+            self._access,
+            desk,
+            self._extensions,
+            self._refusals,
+            self._pace,
+            self._before_session,
         )
         guilds = Guilds(client, self._storage, self._clock, core.wake, self._wire.away)
         beside: list[asyncio.Task[Any]] = []

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from discord.http import Route
@@ -11,7 +11,7 @@ from bot.errors import AskAgain, DestinationLost, MustWait
 from bot.model import Destination
 from bot.outbox.messenger import Notice
 from bot.platforms.discord.buttons import Json
-from bot.platforms.discord.errors import Delivered, Mend, classify
+from bot.platforms.discord.errors import Delivered, Fix, Mend, classify
 from bot.platforms.discord.guilds import Bot
 from bot.platforms.discord.letters import Letter, mended
 
@@ -20,6 +20,9 @@ PATIENCE: Final = 60.0
 all have to wait for Discord's global limit would let the library send nothing ever again."""
 
 _NOT_CONNECTED: Final = 2.0
+
+Turn = Callable[[], Awaitable[None]]
+"""Waits until one more request may leave that sends something."""
 
 
 class Wire:
@@ -58,12 +61,12 @@ class Wire:
         return self.client
 
     async def deliver(
-        self, message: Letter, destination: Destination, notices: Sequence[Notice]
+        self, message: Letter, destination: Destination, notices: Sequence[Notice], turn: Turn
     ) -> str | None:
         """Send a message, mended once where it is refused; `None` when it had arrived before.
 
-        Raises a `DeliveryError` by consequence; one of them is that a thread is closed, and the
-        message stands in its channel instead.
+        The turn is waited for before a second try alone. Raises a `DeliveryError` by consequence;
+        one of them is that a thread is closed, and the message stands in its channel instead.
         """
         judged = await self._post(message)
         if not isinstance(judged, Mend):
@@ -71,12 +74,54 @@ class Wire:
         again = mended(message, judged.fix, destination, notices)
         if again is None:
             raise judged.otherwise
+        await turn()
         second = await self._post(again)
         if isinstance(second, Mend):
             raise second.otherwise
         if again.channel_id != message.channel_id:
             raise DestinationLost(str(judged.otherwise), message_id=second)
         return second
+
+    async def edit(
+        self,
+        message_id: int,
+        message: Letter,
+        destination: Destination,
+        notices: Sequence[Notice],
+        turn: Turn,
+    ) -> None:
+        """Put a letter into the place of an earlier message, mended once where it is refused.
+
+        One that is gone is left alone, or in a thread that is locked. The turn is waited for before
+        further requests. Raises a `DeliveryError` by consequence.
+        """
+        judged = await self._patch(message_id, message)
+        if not isinstance(judged, Mend):
+            return
+        again: Letter | None = message
+        if judged.fix is Fix.ROOM:
+            await turn()
+            if not await self._unfolded(message.channel_id):
+                return
+        else:
+            again = mended(message, judged.fix, destination, notices)
+        if again is None:
+            raise judged.otherwise
+        await turn()
+        second = await self._patch(message_id, again)
+        if isinstance(second, Mend):
+            raise second.otherwise
+
+    async def _patch(self, message_id: int, message: Letter) -> Json | Mend | None:
+        path = "/channels/{channel_id}/messages/{message_id}"
+        route = Route("PATCH", path, channel_id=message.channel_id, message_id=message_id)
+        return await self.ask(("edit", message_id, message.content), route, message.edited)
+
+    async def _unfolded(self, thread_id: int) -> bool:
+        """Open a thread that is folded away, as a new message would and an edit does not."""
+        route = Route("PATCH", "/channels/{channel_id}", channel_id=thread_id)
+        opened = await self.ask(("open", thread_id), route, {"archived": False})
+        return not isinstance(opened, Mend)
 
     async def _post(self, message: Letter) -> str | Mend | None:
         path = "/channels/{channel_id}/messages"

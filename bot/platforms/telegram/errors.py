@@ -161,6 +161,18 @@ _SERVER_TROUBLE: Final = re.compile(
 )
 
 
+def leaves_nothing_to_edit(error: BaseException) -> bool:
+    """Whether an edit was refused because the message is gone, not ours, or like that already."""
+    return isinstance(error, BadRequest) and bool(_NOTHING_TO_EDIT.search(_said(error)))
+
+
+_NOTHING_TO_EDIT: Final = re.compile(
+    r"\bmessage (is )?not.modified|message to edit not found|message can't be edited"
+    r"|\bmessage_(not_modified|id_invalid|author_required|edit_time_expired)",
+    re.IGNORECASE,
+)
+
+
 # --- refusals ---
 
 _Refusal = Callable[[str], DeliveryError]
@@ -208,6 +220,11 @@ _REFUSALS: Final = (
     _row(r"messages to (the )?bots?\b", "that account is a bot itself", DestinationLost),
     _row(r"was kicked", "the bot was removed, and can be added again", DestinationLost),
     _row(r"not a member", "the bot is not in the chat: add it again", DestinationLost),
+    _row(
+        r"balance_too_low",
+        "the bot's Stars are used up: add some, or set TELEGRAM_PAID_BROADCAST=false",
+        PlatformStopped,
+    ),
     _row(
         r"allow_payment_required|premium_required",
         "messages to this chat cost money",

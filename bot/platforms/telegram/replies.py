@@ -1,15 +1,17 @@
 """Gives answers: in the chat and topic of the question, with buttons that only fit there."""
 
 import io
+from functools import partial
 
 import structlog
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, TelegramError
 
 from bot.commands.core import Core
-from bot.errors import DeliveryError, DestinationLost, DestinationMoved
+from bot.errors import DeliveryError, DestinationLost, DestinationMoved, MustWait
 from bot.message import Document, Message
 from bot.model import Destination, Platform
+from bot.outbox.pace import Pace
 from bot.platforms.orders import Buttons
 from bot.platforms.telegram import render, wording
 from bot.platforms.telegram.calls import Json, call
@@ -23,9 +25,10 @@ log = structlog.get_logger()
 class Replies:
     """Sends answers, and changes them in place when one of their buttons was pressed."""
 
-    def __init__(self, bot: Bot, core: Core) -> None:
+    def __init__(self, bot: Bot, core: Core, pace: Pace) -> None:
         self._bot = bot
         self._core = core
+        self._pace = pace
 
     async def say(
         self,
@@ -53,7 +56,7 @@ class Replies:
         try:
             sent = 0
             for part in in_parts(letter, render.html(message), render.plain(message)):
-                sent = await send(self._bot, part)
+                sent = await self._send(part)
             if message.document:
                 await self._hand_over(who, message.document)
         except DestinationLost as error:
@@ -76,6 +79,7 @@ class Replies:
         if message.document or len(texts) > 1:
             await self.say(who, message, about)
             return
+        await self._pace.reply(who.chat_id)
         try:
             await call(
                 self._bot,
@@ -96,8 +100,14 @@ class Replies:
             return
         await buttons.keep(self._core, about, who.chat_id, str(message_id), who.user_id)
 
+    async def _send(self, letter: Letter) -> int:
+        turn = partial(self._pace.reply, letter.chat_id)
+        await turn()
+        return await send(self._bot, letter, turn)
+
     async def _hand_over(self, who: Asker, document: Document) -> None:
         content = io.BytesIO(document.text.encode())
+        await self._pace.reply(who.chat_id)
         try:
             await self._bot.send_document(
                 who.chat_id, content, filename=document.name, message_thread_id=who.thread_id
@@ -106,7 +116,7 @@ class Replies:
             refused = classify(error)
             if not isinstance(refused, Mend):
                 raise refused from error
-            await send(self._bot, Letter(who.chat_id, None, wording.NO_FILES, who.thread_id))
+            await self._send(Letter(who.chat_id, None, wording.NO_FILES, who.thread_id))
 
     async def _reached(self, who: Asker) -> None:
         """Whoever could be answered can be told of news again."""
@@ -117,6 +127,8 @@ class Replies:
 
     async def _unsaid(self, who: Asker, error: DeliveryError) -> None:
         log.info("telegram.unanswered", chat=who.chat_id, problem=str(error))
+        if isinstance(error, MustWait):
+            self._pace.refused()
         if isinstance(error, DestinationMoved):
             now = self._core.clock()
             await self._core.storage.destinations.move(

@@ -1,20 +1,23 @@
-"""Sends one text to a chat; what Telegram refuses is mended once."""
+"""Sends one text to a chat, or changes it; what Telegram refuses is mended once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from telegram.constants import ParseMode
 from telegram.ext import ExtBot
 
-from bot.errors import DestinationLost
+from bot.errors import DeliveryError, DestinationLost
 from bot.message import Action
 from bot.platforms.telegram import render
 from bot.platforms.telegram.calls import Json, call
-from bot.platforms.telegram.errors import Fix, Mend, classify
+from bot.platforms.telegram.errors import Fix, Mend, classify, leaves_nothing_to_edit
 from bot.text import shorten
 
 Bot = ExtBot[None]
+
+Turn = Callable[[], Awaitable[None]]
+"""Waits until one more request may leave that sends something."""
 
 _NO_PREVIEW: Final[Json] = {"is_disabled": True}
 TOPIC_GONE: Final = (
@@ -26,7 +29,8 @@ TOPIC_GONE: Final = (
 class Letter:
     """One text for one chat, as HTML and, should that be refused, as plain text.
 
-    `video` is an address to show a large preview of; nothing else has one.
+    `video` is an address to show a large preview of; nothing else has one. What is `paid` may go
+    out faster than Telegram lets bots send for nothing.
     """
 
     chat_id: int
@@ -36,10 +40,11 @@ class Letter:
     buttons: Json | None = None
     video: str | None = None
     reply_to: int | None = None
+    paid: bool = False
 
 
-async def send(bot: Bot, letter: Letter) -> int:
-    """Send it; returns the id of the message.
+async def send(bot: Bot, letter: Letter, turn: Turn) -> int:
+    """Send it; returns the id of the message. The turn is waited for before a second try alone.
 
     Raises a `DeliveryError` by consequence; one of them is that the topic is gone and the message
     stands in the chat's General topic instead.
@@ -50,6 +55,7 @@ async def send(bot: Bot, letter: Letter) -> int:
         judged = classify(error)
         if not isinstance(judged, Mend):
             raise judged from error
+    await turn()
     try:
         sent = await _send(bot, mended(letter, judged.fix))
     except Exception as error:
@@ -59,6 +65,19 @@ async def send(bot: Bot, letter: Letter) -> int:
     if judged.fix is Fix.TOPIC:
         raise DestinationLost(str(judged), message_id=str(sent))
     return sent
+
+
+async def edit(bot: Bot, message_id: int, letter: Letter, turn: Turn) -> None:
+    """Put a letter into the place of an earlier one; one that is gone is left alone.
+
+    The turn is waited for before a second try alone. Raises a `DeliveryError` by consequence.
+    """
+    refused = await _refusal(bot, message_id, letter)
+    if isinstance(refused, Mend) and refused.fix is not Fix.TOPIC:
+        await turn()
+        refused = await _refusal(bot, message_id, mended(letter, refused.fix))
+    if refused:
+        raise refused
 
 
 def mended(letter: Letter, fix: Fix) -> Letter:
@@ -91,8 +110,27 @@ async def _send(bot: Bot, letter: Letter) -> int:
         link_preview_options=preview(letter.video),
         reply_markup=letter.buttons,
         reply_parameters=_quoted(letter.reply_to),
+        allow_paid_broadcast=True if letter.paid else None,
     )
     return int(sent["message_id"])
+
+
+async def _refusal(bot: Bot, message_id: int, letter: Letter) -> DeliveryError | None:
+    """Change a message; what follows where that failed."""
+    try:
+        await call(
+            bot,
+            "editMessageText",
+            chat_id=letter.chat_id,
+            message_id=message_id,
+            text=letter.html or letter.plain,
+            parse_mode=ParseMode.HTML if letter.html else None,
+            link_preview_options=preview(letter.video),
+            reply_markup=letter.buttons,
+        )
+    except Exception as error:  # noqa: BLE001 - whatever it is, it has a consequence
+        return None if leaves_nothing_to_edit(error) else classify(error)
+    return None
 
 
 def _quoted(message_id: int | None) -> Json | None:

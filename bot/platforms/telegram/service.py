@@ -24,6 +24,9 @@ from telegram.ext import (
 
 from bot.commands.core import Core
 from bot.model import Platform
+from bot.outbox.carrier import IN_FLIGHT
+from bot.outbox.pace import TELEGRAM, TELEGRAM_PAID, Pace
+from bot.outbox.pace import Limits as SendingLimits
 from bot.platforms.limits import Limits
 from bot.platforms.orders import PREFIX
 from bot.platforms.seals import Seals
@@ -44,6 +47,9 @@ from bot.platforms.telegram.webhook import Webhook
 AT_ONCE: Final = 4096
 """Updates that may wait or be answered at the same time; those of one chat go one by one."""
 
+PAID_IN_FLIGHT: Final = 128
+"""Alerts on their way at a time where more than 30 a second are paid for."""
+
 STOP_WITHIN: Final = 2.0
 """Seconds that answers under way get when the bot stops."""
 
@@ -59,13 +65,15 @@ log = structlog.get_logger()
 class Access:
     """How to reach Telegram: the bot's token is secret.
 
-    With a `webhook_url` Telegram sends there, and `listen` (host:port) is where it arrives.
+    With a `webhook_url` Telegram sends there, and `listen` (host:port) is where it arrives. With
+    `paid` alerts go out faster than 30 a second, for Stars.
     """
 
     token: str
     api_url: str
     webhook_url: str | None = None
     listen: str = "127.0.0.1:8080"
+    paid: bool = False
 
     def __repr__(self) -> str:
         return f"Access(api_url={self.api_url!r})"
@@ -83,10 +91,13 @@ class Telegram:
 
     platform = Platform.TELEGRAM
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, limits: SendingLimits | None = None) -> None:
+        """The limits are Telegram's own unless others are given."""
         self._access = access
         _quiet()
-        self._sending = AiohttpRequest.for_sending()
+        in_flight = PAID_IN_FLIGHT if access.paid else IN_FLIGHT
+        self._pace = Pace(limits or (TELEGRAM_PAID if access.paid else TELEGRAM))
+        self._sending = AiohttpRequest.for_sending(in_flight)
         self._polling = PollRequest.for_polling()
         self._bot: ExtBot[None] = _Bot(
             access.token,
@@ -96,7 +107,9 @@ class Telegram:
             get_updates_request=self._polling,
         )
         self._seals = Seals(access.token)
-        self.messenger = TelegramMessenger(self._bot, self._seals)
+        self.messenger = TelegramMessenger(
+            self._bot, self._seals, self._pace, in_flight=in_flight, paid=access.paid
+        )
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
@@ -155,7 +168,7 @@ class Telegram:
         return Polling(self._bot, self._polling, queue)
 
     def _application(self, core: Core) -> Application[Any, Any, Any, Any, Any, Any]:
-        handlers = Handlers(self._bot, core, self._seals)
+        handlers = Handlers(self._bot, core, self._seals, self._pace)
         application = (
             Application.builder()
             .bot(self._bot)
@@ -219,13 +232,13 @@ def _turn_of(update: object) -> int:
 class Handlers:
     """What happens with each kind of update."""
 
-    def __init__(self, bot: ExtBot[None], core: Core, seals: Seals) -> None:
+    def __init__(self, bot: ExtBot[None], core: Core, seals: Seals, pace: Pace) -> None:
         self._core = core
         self._limits = Limits()
         self._seen = Seen()
         rights = Rights(bot)
         channels = Channels(bot, core.storage.conversations, rights)
-        replies = Replies(bot, core)
+        replies = Replies(bot, core, pace)
         self._dialog = Dialog(bot, core, rights, channels, replies)
         self._presses = Presses(core, seals, rights, channels, replies)
 

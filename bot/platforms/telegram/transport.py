@@ -78,9 +78,12 @@ class AiohttpRequest(BaseRequest):
         """When the server last answered with a 2xx, on the clock of `time.monotonic`."""
 
     @classmethod
-    def for_sending(cls) -> Self:
-        """For all that is not a poll: the server itself may sleep 60 s before it answers."""
-        return cls(connections=16, read_timeout=75.0)
+    def for_sending(cls, alerts: int = 4) -> Self:
+        """For all that is not a poll: so many alerts at a time, and answers beside them.
+
+        The server itself may sleep 60 s before it answers.
+        """
+        return cls(connections=alerts + 12, read_timeout=75.0)
 
     @classmethod
     def for_polling(cls) -> Self:

@@ -15,6 +15,7 @@ from bot.errors import NotSent
 from bot.message import Message
 from bot.model import Caller, Destination, Platform
 from bot.outbox.messenger import Notice
+from bot.outbox.pace import UNLIMITED, Pace
 from bot.platforms.terminal.plain import PlainFront
 
 HERE: Final = Destination(Platform.TERMINAL, 0)
@@ -32,6 +33,7 @@ class TerminalMessenger:
     in_flight = 1
 
     def __init__(self, show: Show) -> None:
+        self.pace = Pace(UNLIMITED)
         self._show = show
 
     def fitting(self, _destination: Destination, notices: Sequence[Notice]) -> int:
@@ -46,6 +48,14 @@ class TerminalMessenger:
         except OSError as error:
             raise NotSent(f"the terminal takes no more output ({error})") from error
         return None
+
+    async def edit(
+        self, _destination: Destination, _message_id: str, _notices: Sequence[Notice]
+    ) -> None:
+        """Leave it: what was shown has scrolled on, and has no id."""
+
+    async def probe(self) -> None:
+        """Nothing is to be asked: whether the screen is there is seen when something is shown."""
 
 
 class Front(Protocol):

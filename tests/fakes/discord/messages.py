@@ -178,8 +178,10 @@ def _repeated(call: Call, channel: Channel, body: Json) -> Sent | None:
 @route(EDIT)
 def edit(call: Call) -> Result:
     """Change a message of the bot."""
-    call.world.visible(call.number("channel"))
+    channel = call.world.visible(call.number("channel"))
     sent = found(call)
+    if channel.is_thread and channel.archived:
+        raise Refused(400, 50083)
     check(call, call.json, new=False)
     change(call, sent, call.json)
     return 200, call.world.message_json(sent)

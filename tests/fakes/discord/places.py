@@ -128,7 +128,9 @@ def change(call: Call) -> Result:
     """Change a channel, or archive, open and lock a thread."""
     place, body = call.world.visible(call.number("channel")), call.json
     own = place.owner_id == call.world.bot.id and not set(body) & {"locked"}
-    if not (place.is_thread and own):
+    if place.is_thread and not place.locked and body == {"archived": False}:
+        need(call, place, "send_messages_in_threads")
+    elif not (place.is_thread and own and not place.locked):
         need(call, place, "manage_threads" if place.is_thread else "manage_channels")
     if place.is_thread and place.archived and body.get("archived", True):
         raise Refused(400, 50083)

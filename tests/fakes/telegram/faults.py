@@ -95,17 +95,22 @@ def scripted(status: int, description: str | None, parameters: Json | None) -> R
 
 @dataclass(slots=True)
 class Limits:
-    """How much may be sent: 30 a second in all, one a second to a chat, 20 a minute to a group."""
+    """How much may be sent: 30 a second in all, one a second to a chat, 20 a minute to a group.
+
+    What is paid for may be 1000 a second.
+    """
 
     overall: int = 30
+    paid: int = 1000
     group: int = 20
     _all: deque[float] = field(default_factory=deque)
     _chats: dict[int, deque[float]] = field(default_factory=dict)
 
-    def count(self, chat: int, *, group: bool, now: float) -> None:
+    def count(self, chat: int, *, group: bool, now: float, paid: bool = False) -> None:
         """Count a message; raises `Refused` with the seconds to wait where it is too many."""
         sent = self._chats.setdefault(chat, deque())
-        waits = [_wait(self._all, self.overall, 1.0, now), _wait(sent, 1, 1.0, now)]
+        overall = self.paid if paid else self.overall
+        waits = [_wait(self._all, overall, 1.0, now), _wait(sent, 1, 1.0, now)]
         if group:
             waits.append(_wait(sent, self.group, 60.0, now))
         if (longest := max(waits)) > 0:

@@ -167,7 +167,8 @@ def _send(
     keyboard = _checked_keyboard(given, chat)
     reply_to = _replied(world, given, chat)
     if world.limits:
-        world.limits.count(chat.id, group=chat.type in GROUPS, now=time.monotonic())
+        paid = bool(given.get("allow_paid_broadcast"))
+        world.limits.count(chat.id, group=chat.type in GROUPS, now=time.monotonic(), paid=paid)
     thread = world.thread(chat, given.whole("message_thread_id"))
     told = world.message(chat, world.bot_sender(chat), content, thread)
     if reply_to:
