@@ -24,11 +24,11 @@ from bot.errors import (
     WaitsAlone,
 )
 from bot.model import Clock
-from bot.outbox.composer import Composer, Item
+from bot.outbox.composer import Composer, Item, Rewrite
 from bot.outbox.consequences import NOT_NOW, believed, expired, put_off, settlement
 from bot.outbox.holds import SILENCE, STOPPED, Holds
 from bot.outbox.messenger import Messenger, Notice
-from bot.outbox.settler import Settler
+from bot.outbox.settler import PAUSE, Settler
 from bot.outbox.tally import Tally
 from storage.outbox import Parcel, Settlement
 from storage.store import Storage
@@ -40,6 +40,7 @@ LONGEST_SEND: Final = 110.0
 """Seconds after which a send is given up that its platform's library has forgotten."""
 
 LONGEST_PROBE: Final = 20.0
+_REWRITES_KEPT: Final = 1000
 
 log = structlog.get_logger()
 
@@ -66,6 +67,7 @@ class Carrier:
         self._clock = clock
         self._chance = chance
         self._doubted: set[int] = set()
+        self._rewritten: set[tuple[int, Rewrite]] = set()
         self._reached_at: dt.datetime | None = None
         self.in_flight = messenger.in_flight
         self.pace = messenger.pace
@@ -102,6 +104,10 @@ class Carrier:
         """
         try:
             composed = await self._composer.compose(parcel, self._clock())
+        except StorageError as trouble:  # which says nothing about the message
+            log.error("outbox.not_read", problem=str(trouble), retry_in=PAUSE)
+            await self.give_up(parcel, _Untried(NOT_NOW, PAUSE))
+            return None
         except Exception as caught:  # noqa: BLE001 - whatever it is, the deliveries are settled
             log.warning("outbox.not_composed", to=str(parcel.destination), problem=repr(caught))
             await self.give_up(parcel, caught)
@@ -179,9 +185,7 @@ class Carrier:
         self._check_open()
         await self._settler.board([one.delivery for one in items])
         for rewrite in dict.fromkeys(one.rewrite for one in items if one.rewrite):
-            await self.pace.turn(chat)
-            self._check_open()
-            await self._edit(parcel, rewrite.message_id, rewrite.notices)
+            await self._rewrite(parcel, rewrite)
         await self.pace.turn(chat)
         self._check_open()
         try:
@@ -189,6 +193,19 @@ class Carrier:
                 return await self._messenger.send(to, [one.notice for one in items])
         except TimeoutError as error:
             raise MaybeSent(f"there was no answer for {LONGEST_SEND:.0f} seconds") from error
+
+    async def _rewrite(self, parcel: Parcel, rewrite: Rewrite) -> None:
+        """Change a message that told of a mistake, once; the reply waits as long as the chat."""
+        what, chat = (parcel.destination_id, rewrite), self.pace.chat(parcel.destination)
+        if what not in self._rewritten:
+            await self.pace.turn(chat)
+            self._check_open()
+            await self._edit(parcel, rewrite.message_id, rewrite.notices)
+            if len(self._rewritten) >= _REWRITES_KEPT:
+                self._rewritten.clear()
+            self._rewritten.add(what)
+        if wait := self.pace.wait(chat):
+            raise _Untried(NOT_NOW, wait)
 
     async def _edit(self, parcel: Parcel, message_id: str, notices: Sequence[Notice]) -> None:
         """Change a message that told of a mistake; where it cannot be, the reply must do."""

@@ -12,6 +12,7 @@ import os
 import pty
 import shutil
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, Self
@@ -157,6 +158,23 @@ class Home:
             yield bot
         finally:
             bot.close()
+            self.check_accounts()
+
+    def check_accounts(self) -> None:
+        """Fail where deliveries that were created are in no state, or others are.
+
+        A file that a test has damaged is not looked at.
+        """
+        if not self.database.exists():
+            return
+        with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(self.database)) as connection:
+            if not connection.execute(
+                "SELECT 1 FROM sqlite_schema WHERE name = 'fanouts'"
+            ).fetchall():
+                return
+            created = "SELECT coalesce(sum(created), 0) FROM fanouts"
+            ((missing,),) = connection.execute(f"SELECT ({created}) - count(*) FROM deliveries")
+        assert missing == 0, f"{missing} deliveries are not accounted for"
 
     @contextmanager
     def screen(self) -> Iterator["ScreenBot"]:

@@ -112,7 +112,10 @@ def test_news_arrives_in_every_kind_of_chat_once_with_buttons_and_its_source(
         for to, on in places:
             assert "it was a hoax" in telegram.wait_for(to, "CORRECTION", topic=on).text
     told = Counter(one.text.split(" ")[0] for one in telegram.history if " · " in one.text[:20])
-    assert told == {"RENEWED": 5, "TRAILER": 5, "CORRECTION": 5}
+    assert told == {"WITHDRAWN": 5, "TRAILER": 5, "CORRECTION": 5}, "the mistake says so itself"
+    mistakes = {(one.chat_id, one.thread_id): one.message_id for one in got}
+    replies = [one for one in telegram.history if one.text.startswith("CORRECTION")]
+    assert {(one.chat_id, one.thread_id): one.reply_to for one in replies} == mistakes
     assert states(home) == {"sent": 15}
 
 
@@ -140,6 +143,7 @@ def test_what_was_published_while_the_bot_was_away_comes_in_order_and_together(
     assert list(alone.buttons) == ["Details", "Unsubscribe"]
 
 
+# One that says Telegram is in trouble holds back everybody: see tests/telegram/test_messenger.py.
 FAULTS: Final[dict[str, tuple[int, str, str]]] = {
     "blocked": (403, "Forbidden: bot was blocked by the user", "held"),
     "deactivated": (403, "Forbidden: user is deactivated", "held"),
@@ -150,8 +154,6 @@ FAULTS: Final[dict[str, tuple[int, str, str]]] = {
     "markup": (400, "Bad Request: can't parse entities: no such tag", "sent"),
     "buttons": (400, "Bad Request: REPLY_MARKUP_INVALID", "sent"),
     "wait": (429, "Too Many Requests: retry later", "pending"),
-    "restart": (500, "Internal Server Error: restart", "pending"),
-    "gateway": (502, "Bad Gateway", "pending"),
     "unknown": (400, "Bad Request: something new", "pending"),
 }
 
@@ -173,7 +175,7 @@ def test_a_chat_that_fails_keeps_no_other_one_from_its_news(
         telegram.fail(status=400, description="Bad Request: can't parse entities: no such tag",
                       times=2, chat=refuses)  # fmt: skip
         renew(home)
-        until_settled(bot, home, 56, sent=42, held=4, pending=9, failed=1)
+        until_settled(bot, home, 54, sent=42, held=4, pending=7, failed=1)
         found = rows(home)
         for name, (_, _, state) in FAULTS.items():
             assert found[struck[name].id][0] == state, name
