@@ -17,8 +17,14 @@ from typing import Final
 
 from bot.model import Destination
 
-MARGIN: Final = 0.04
+MARGIN: Final = 0.042
 """Seconds that a window is kept longer: how much later than another a message may be on its way."""
+
+WIDENED: Final = 0.02
+"""Seconds by which a refusal makes the margin longer."""
+
+SAME_CAUSE: Final = 1.0
+"""Seconds within which several refusals count as one: what was on its way together."""
 
 WIDEST: Final = 1.0
 """The longest margin, however often the platform refuses."""
@@ -26,7 +32,7 @@ WIDEST: Final = 1.0
 EASED_AFTER: Final = 60.0
 """Seconds without a refusal after which the margin becomes shorter again."""
 
-EVENLY: Final = 0.9
+EVENLY: Final = 0.75
 """The least gap, as a share of the even one: what one message was late, the next can make up."""
 
 FINEST: Final = 0.01
@@ -147,8 +153,10 @@ class Pace:
 
     def refused(self) -> None:
         """The platform refused a message as one too many: keep more distance for a while."""
-        self._margin = min(WIDEST, self._margin * 2)
-        self._refused_at = self._now()
+        now = self._now()
+        if now > self._refused_at + SAME_CAUSE:
+            self._margin = min(WIDEST, self._margin + WIDENED)
+        self._refused_at = now
 
     def _reserve(self) -> int:
         return RESERVE if self._now() < self._asked_at + ASKED_WITHIN else 0
@@ -160,7 +168,7 @@ class Pace:
             return 0.0
         now = self._now()
         if self._margin > MARGIN and now > self._refused_at + EASED_AFTER:
-            self._margin, self._refused_at = max(MARGIN, self._margin / 2), now
+            self._margin, self._refused_at = max(MARGIN, self._margin - WIDENED), now
         even = limit.seconds / limit.most
         some = min(max(1, round(FINEST / even)), len(self._left))
         until = self._left[-some] + EVENLY * some * even
