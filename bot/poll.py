@@ -44,8 +44,10 @@ class Poll:
         """Take everything that is new; returns how many updates were read."""
         taken = 0
         while await self._fanouts.unread(1):
-            taken += await self._fanouts.take(decide, self._clock(), BATCH)
-            self._on_news()
+            try:
+                taken += await self._fanouts.take(decide, self._clock(), BATCH)
+            finally:
+                self._on_news()  # also when cut off: what was stored is not read again
         if taken:
             log.info("poll.took", updates=taken)
         return taken

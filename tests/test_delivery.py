@@ -512,7 +512,7 @@ async def test_after_a_crash_a_message_is_repeated_with_exactly_the_same_news(
     await world.deliver()
     tried = [[notice.seq for notice in notices] for notices in world.chat.tried]
     assert tried[0] == [1, 2]
-    assert sum(tried, []) == [1, 2, 3, 4]
+    assert [seq for seqs in tried for seq in seqs] == [1, 2, 3, 4]
 
 
 async def test_what_the_bot_died_of_three_times_is_sent_no_more_and_others_go_on(

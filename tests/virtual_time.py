@@ -62,7 +62,7 @@ def virtual_time() -> Iterator[Callable[[Callable[[VirtualLoop], Coroutine[Any, 
     async def counted(self: Any, fn: Any, *args: Any, **kwargs: Any) -> Any:
         loop.selector.at_work += 1
         try:
-            return await run(self, fn, *args, **kwargs)
+            return await run(self, fn, *args, **kwargs)  # type: ignore[no-untyped-call]
         finally:
             loop.selector.at_work -= 1
 

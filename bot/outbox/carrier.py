@@ -23,7 +23,7 @@ from bot.errors import (
     StorageError,
     WaitsAlone,
 )
-from bot.model import Clock
+from bot.model import Clock, Delivery
 from bot.outbox.composer import Composer, Item, Rewrite
 from bot.outbox.consequences import NOT_NOW, believed, expired, put_off, settlement
 from bot.outbox.holds import SILENCE, STOPPED, Holds
@@ -113,6 +113,7 @@ class Carrier:
             await self.give_up(parcel, caught)
             return None
         outcomes = [expired(one, why, self._clock()) for one, why in composed.stale]
+        outcomes += [self._refused(one, why) for one, why in composed.broken]
         if not composed.current:
             await self._settler.settle(outcomes)
             return None
@@ -140,11 +141,18 @@ class Carrier:
             [settlement(one, error, None, now, chance, first) for one in parcel.deliveries]
         )
 
+    def _refused(self, delivery: Delivery, why: str) -> Settlement:
+        return settlement(delivery, Refused(why), None, self._clock(), self._chance())
+
     def _fitting(self, parcel: Parcel, items: Sequence[Item]) -> int:
         """How many of the first go out as one message: what was one is repeated as it was."""
         bundle = items[0].delivery.bundle
         alike = list(takewhile(lambda one: one.delivery.bundle == bundle, items))
-        return self._messenger.fitting(parcel.destination, [one.notice for one in alike])
+        try:
+            return self._messenger.fitting(parcel.destination, [one.notice for one in alike])
+        except Exception as error:  # noqa: BLE001 - sent alone, it fails alone
+            log.error("outbox.not_measured", to=str(parcel.destination), problem=repr(error))
+            return 1
 
     def _outcomes(
         self, tried: Sequence[Item], error: Exception | None, message_id: str | None

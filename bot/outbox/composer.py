@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+import structlog
+
 from bot.message import Message
 from bot.message.alerts import News, alert, amended
 from bot.model import Delivery, Seq, ShowId, Update, UpdateId, life
@@ -14,6 +16,8 @@ from bot.seasons import withdrawn
 from storage.outbox import TOO_LATE, Extras, Parcel
 from storage.store import Storage
 from storage.updates import Told
+
+log = structlog.get_logger()
 
 _KEPT: Final = 256
 _NONE: Final = Extras()
@@ -42,10 +46,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """What to say to one destination; `stale` is news no more, each with the reason."""
+    """What to say to one destination.
+
+    `stale` is news no more, and `broken` cannot be said, each with the reason.
+    """
 
     current: tuple[Item, ...]
     stale: tuple[tuple[Delivery, str], ...]
+    broken: tuple[tuple[Delivery, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,7 @@ class _Told:
     amended: Message
     mistake: UpdateId | None = None
     otherwise: Message | str = ""
+    broken: str = ""
 
 
 class Composer:
@@ -84,8 +93,12 @@ class Composer:
         known = await self._learned({one.seq for one in parcel.deliveries})
         current: list[Item] = []
         stale: list[tuple[Delivery, str]] = []
+        broken: list[tuple[Delivery, str]] = []
         for one in parcel.deliveries:
             told = known[one.seq]
+            if told.broken:
+                broken.append((one, told.broken))
+                continue
             words, arrived = await self._words(one, told)
             if isinstance(words, str):
                 stale.append((one, words))
@@ -97,7 +110,7 @@ class Composer:
                 if rewrite:
                     notice = replace(notice, reply_to=rewrite.message_id)
                 current.append(Item(one, notice, told.until, rewrite))
-        return Composed(tuple(current), tuple(stale))
+        return Composed(tuple(current), tuple(stale), tuple(broken))
 
     async def _words(self, delivery: Delivery, told: _Told) -> tuple[Message | str, bool]:
         """What to say, and whether a mistake arrived there that it corrects.
@@ -138,7 +151,7 @@ class Composer:
             return {}
         forgotten = self._forgotten
         found = await self._updates.told(missing)
-        learned = {seq: _tell(told) for seq, told in found.items()}
+        learned = {seq: _tell_or_fail(told) for seq, told in found.items()}
         if len(self._known) > _KEPT:
             self._known.clear()
         if forgotten == self._forgotten:
@@ -149,6 +162,16 @@ class Composer:
 def _notice(parcel: Parcel, seq: Seq, told: _Told, words: Message) -> Notice:
     extras = parcel.extras.get(told.show, _NONE)
     return Notice(seq, words, told.show, extras.role_id, extras.publish)
+
+
+def _tell_or_fail(told: Told) -> _Told:
+    """What there is to say; an update that cannot be said takes no other one with it."""
+    try:
+        return _tell(told)
+    except Exception as error:
+        log.exception("outbox.not_worded", update=told.update.id)
+        broken = Message(told.show.title)
+        return _Told(told.show.id, "", None, broken, broken=f"it cannot be said: {error!r}")
 
 
 def _tell(told: Told) -> _Told:

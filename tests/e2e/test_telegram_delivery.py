@@ -112,8 +112,10 @@ def test_news_arrives_in_every_kind_of_chat_once_with_buttons_and_its_source(
         for to, on in places:
             assert "it was a hoax" in telegram.wait_for(to, "CORRECTION", topic=on).text
     told = Counter(one.text.split(" ")[0] for one in telegram.history if " · " in one.text[:20])
-    assert told == {"WITHDRAWN": 5, "TRAILER": 5, "CORRECTION": 5}, "the mistake says so itself"
+    assert told == {"RENEWED": 5, "TRAILER": 5, "WITHDRAWN": 5, "CORRECTION": 5}
+    edited = [one for one in telegram.history if one.text.startswith("WITHDRAWN")]
     mistakes = {(one.chat_id, one.thread_id): one.message_id for one in got}
+    assert {(one.chat_id, one.thread_id): one.message_id for one in edited} == mistakes
     replies = [one for one in telegram.history if one.text.startswith("CORRECTION")]
     assert {(one.chat_id, one.thread_id): one.reply_to for one in replies} == mistakes
     assert states(home) == {"sent": 15}

@@ -16,10 +16,11 @@ import pytest
 from telegram.ext import Application, Updater
 
 from bot.outbox.carrier import IN_FLIGHT
+from bot.outbox.holds import SILENCE
 from bot.platforms.telegram.service import Access, Telegram
-from tests.e2e.process import STOPS_WITHIN, Home, LiveBot, eventually
+from tests.e2e.process import PATIENCE, STOPS_WITHIN, Home, LiveBot, eventually
 from tests.e2e.telegram import at_home, serving
-from tests.e2e.test_telegram_delivery import fans, follow, renew, rows, states
+from tests.e2e.test_telegram_delivery import fans, follow, renew, states
 from tests.fakes.telegram import TOKEN, FakeTelegram
 
 SECRET: Final = "X-Telegram-Bot-Api-Secret-Token"
@@ -169,17 +170,19 @@ def test_no_trouble_makes_the_bot_tell_its_token(
             {"status": 403, "body": json.dumps({"ok": False, "description": page})},
             {"status": 200, "body": json.dumps({"ok": True, "result": page})},
         ]
-        for one, fault in zip(others, faults, strict=False):
-            telegram.raw(chat=one, **fault)
-        telegram.fail(status=429, description=page, chat=others[5])
+        struck = [
+            telegram.raw(chat=one, **fault) for one, fault in zip(others, faults, strict=False)
+        ]
+        struck.append(telegram.fail(status=429, description=page, chat=others[5]))
         for fault in faults[:2]:
             telegram.raw("getUpdates", **fault)
         telegram.raw(status=401, body=page, chat=ann)
         telegram.say(ann, "/help")
         bot.until(lambda: "telegram.unanswered" in bot.err, "that nobody can be answered")
         renew(home)
-        telegram.wait_for(ann, "RENEWED")
-        bot.until(lambda: len(reasons_in(home)) == 6, "the reason of each failure")
+        # Telegram said that it is in trouble: it is left alone for a while.
+        telegram.wait_for(ann, "RENEWED", within=SILENCE + PATIENCE)
+        bot.until(lambda: all(one.struck for one in struck), "each failure", SILENCE + PATIENCE)
         bot.until(lambda: bot.err.count("poll_failed") == 2, "failed polls")
         telegram.ask(others[2], "/privacy export")
         bot.until(lambda: telegram.sent_to(others[2])[-1].document, "the export")
@@ -191,11 +194,6 @@ def test_no_trouble_makes_the_bot_tell_its_token(
     assert "[secret]" in export
     home.check_secrets(export)
     # What the bot says and leaves is searched for the token by `home` and `serving`.
-
-
-def reasons_in(home: Home) -> list[str]:
-    """Why deliveries failed, as it is stored."""
-    return [reason for _, _, reason in rows(home).values() if reason]
 
 
 def test_nothing_that_could_be_shown_tells_the_token() -> None:

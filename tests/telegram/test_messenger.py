@@ -18,7 +18,7 @@ from bot.app import Engine
 from bot.model import Destination, Platform, Subscription, Update
 from bot.outbox import Outbox
 from bot.outbox.carrier import IN_FLIGHT
-from bot.outbox.holds import STOPPED, Holds
+from bot.outbox.holds import SILENCE, STOPPED, Holds
 from bot.outbox.pace import UNLIMITED
 from bot.platforms.telegram.service import Access, Telegram
 from bot.poll import Poll
@@ -431,6 +431,34 @@ async def test_three_chats_that_are_to_wait_hold_everybody(
         assert len(world.tries()) == early
         steady = 30.0
         await engine.finish()
+    assert await world.states() == {"sent": 40}
+    assert set(world.told().values()) == {1}
+
+
+async def test_a_telegram_in_trouble_is_left_alone_and_asked_something_harmless_first(
+    telegram: FakeTelegram, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steady = 0.0
+    monkeypatch.setattr("bot.outbox.Holds", lambda _: Holds(lambda: steady))
+    await world.fans(40)
+    telegram.fail(status=502, description="Bad Gateway")
+    await world.publish(an_update("renewed"))
+    engine = world.new_engine()
+    async with engine.delivering():
+        await engine.finish()
+        tries, asked = len(world.tries()), len(telegram.calls("getMe"))
+        assert 1 <= tries <= 2 * IN_FLIGHT
+        world.clock.pass_by(seconds=SILENCE)
+        steady = SILENCE - 1
+        await engine.finish()
+        assert (len(world.tries()), len(telegram.calls("getMe"))) == (tries, asked)
+        telegram.fail("getMe", status=502, description="Bad Gateway")
+        steady = SILENCE
+        await engine.finish()
+        assert (len(world.tries()), len(telegram.calls("getMe"))) == (tries, asked + 1)
+        steady = 2 * SILENCE
+        await engine.finish()
+        assert len(telegram.calls("getMe")) == asked + 2
     assert await world.states() == {"sent": 40}
     assert set(world.told().values()) == {1}
 
