@@ -9,6 +9,7 @@ TITLES ?= $(wildcard ../shared/data/titles.jsonl.gz)
 KILLS ?= 1000
 SEED ?= 1
 HOURS ?= 100000
+FIRST ?= 0
 
 .PHONY: run demo test lint format bench kill simulate picture lock clean
 
@@ -19,7 +20,7 @@ demo: $(RUNTIME)
 	@$(BIN)/cliffhanger demo
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadgroup --cov --cov-report=term:skip-covered
 
 lint: $(DEV)
 	$(BIN)/ruff format --check .
@@ -40,7 +41,7 @@ kill: $(DEV)
 
 # Days in seconds: the engine on a virtual clock, with faults; the same seed is the same history.
 simulate: $(DEV)
-	$(BIN)/python -m tests.simulation --seed $(SEED) --hours $(HOURS)
+	$(BIN)/python -m tests.simulation --seed $(SEED) --first $(FIRST) --hours $(HOURS)
 
 # The pictures in the README, recorded from the real terminal and from chats on the fakes.
 picture: $(DEV)

@@ -247,7 +247,7 @@ async def _polling(engine: Engine, storage: Storage, seconds: float) -> AsyncIte
     async def jumped(by: dt.timedelta) -> None:
         await storage.deliveries.shift(by)
         await storage.deliveries.bound(utc_now())
-        engine.outbox.wake()
+        engine.outbox.clock_was_set()
 
     watch = ClockWatch(utc_now)
     upkeep = Upkeep(storage, utc_now, watch, engine.outbox.tell)

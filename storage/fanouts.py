@@ -87,10 +87,14 @@ class OpenJob(NamedTuple):
 
 
 class Expanded(NamedTuple):
-    """What a step did: for how many destinations at most, and which jobs are not done."""
+    """What a step did: for how many destinations at most, and which jobs are not done.
+
+    They are `held` where an earlier update of the same show has to be expanded first.
+    """
 
     passed: int
     open: tuple[Seq, ...]
+    held: bool = False
 
 
 class Fanouts:
@@ -159,12 +163,19 @@ class Fanouts:
         """Create the next deliveries of several jobs, for at most `chunk` that each concerns.
 
         All of them come to the same destination, as far as the densest reaches: what one chat is to
-        be told can go out as one message. They are `due` by platform, or when the job is. Where a
-        job takes an update back, those it passes over can never get that update any more.
+        be told can go out as one message. They go no further than open jobs of earlier updates of
+        the same show, which come first there. They are `due` by platform, or when the job is. Where
+        a job takes an update back, those it passes over can never get that update any more.
         """
         found = [(await connection.execute(_OPEN_JOB, {"seq": seq})).first() for seq in seqs]
         reaches = [await _reach(connection, job, chunk) for job in found if job]
         limit = min((one.upper for one in reaches if one.passed == chunk), default=_LAST)
+        for job, *_ in reaches:
+            earlier = {"seq": job.update_seq, "show": job.show_id, "seqs": _listed(seqs)}
+            mark = await connection.scalar(_EARLIER_MARK, earlier)
+            limit = limit if mark is None else min(limit, mark)
+        if reaches and limit <= min(one.job.mark for one in reaches):
+            return Expanded(0, tuple(one.job.update_seq for one in reaches), held=True)
         moves = await connection.scalar(_ANY_MOVED) is not None
         for job, upper, passed in reaches:
             done = passed < chunk and upper <= limit
@@ -317,6 +328,12 @@ _PROGRESS: Final = (
 )
 
 
+_EARLIER_MARK: Final = select(func.min(fanouts.c.mark)).where(
+    fanouts.c.done == 0,
+    fanouts.c.show_id == bindparam("show"),
+    fanouts.c.update_seq < bindparam("seq"),
+    fanouts.c.update_seq.op("NOT IN")(among(bindparam("seqs", type_=Text))),
+)
 _STILL_OPEN: Final = (
     select(fanouts.c.update_seq)
     .where(fanouts.c.update_seq.op("IN")(among(bindparam("seqs", type_=Text))), fanouts.c.done == 0)

@@ -22,6 +22,7 @@ from storage.database import WholeNumber
 from storage.fanouts import catch_up
 from storage.joins import follow, free, hold, join_deliveries
 from storage.schema import (
+    deliveries,
     destinations,
     doubts,
     focuses,
@@ -42,6 +43,9 @@ async def move_chat(
     of_chat = (destinations.c.platform == platform, destinations.c.chat_id == old)
     here = select(destinations).where(*of_chat, destinations.c.moved_to.is_(None))
     for row in list(await connection.execute(here)):
+        # In the new chat messages are counted anew: an id of the old one is another message there.
+        told = update(deliveries).where(deliveries.c.destination_id == row.id)
+        await connection.execute(told.values(message_id=None))
         there = select(destinations.c.id).where(
             destinations.c.platform == platform,
             destinations.c.chat_id == new,

@@ -225,13 +225,17 @@ class Deliveries:
     async def shift(self, connection: AsyncConnection, by: dt.timedelta) -> int:
         """Move every pending due time after the clock was set: waits stay as long as they were.
 
-        What is still to be expanded moves too.
+        What is still to be expanded moves too, and the beginning of what is still news.
         """
         step = literal(by // dt.timedelta(milliseconds=1), WholeNumber)
         later = type_coerce(deliveries.c.due_at, WholeNumber) + step
         moved = await connection.execute(update(deliveries).where(_PENDING).values(due_at=later))
         later = type_coerce(fanouts.c.due_at, WholeNumber) + step
-        await connection.execute(update(fanouts).where(fanouts.c.done == 0).values(due_at=later))
+        # Also what is expanded: from then on counts how long its updates are news.
+        newest = select(func.max(type_coerce(fanouts.c.due_at, WholeNumber))).scalar_subquery()
+        recent = type_coerce(fanouts.c.due_at, WholeNumber) > newest - LIFE // _MILLISECOND
+        still = (fanouts.c.done == 0) | recent
+        await connection.execute(update(fanouts).where(still).values(due_at=later))
         return moved.rowcount
 
     @writes
@@ -644,6 +648,7 @@ _SETTLE: Final = (
         trail=case((_given(10, _TEXT).is_(None), deliveries.c.trail), else_=_TRAIL),
         deaths=case(
             (_given(11, WholeNumber).is_(None), literal_column("0")),
+            (deliveries.c.deaths + _given(11, WholeNumber) < 0, literal_column("0")),
             else_=deliveries.c.deaths + _given(11, WholeNumber),
         ),
     )

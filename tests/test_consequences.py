@@ -22,8 +22,8 @@ from bot.errors import (
 from bot.model import ALL_KINDS, Delivery, DeliveryState, Seq, ShowId, UpdateKind
 from bot.outbox.consequences import (
     MAYBE_WAITS,
-    NOT_NOW,
     WAITS,
+    Untried,
     believed,
     expired,
     jittered,
@@ -182,7 +182,13 @@ def test_an_attempt_is_noted_with_its_time_its_answer_and_the_next_one() -> None
     begun, again = NOW.isoformat(timespec="seconds"), outcome.due_at.isoformat(timespec="seconds")
     assert outcome.told == f"{begun} offline; tried again from {again}"
     assert settled(Refused("too long")).told == f"{begun} too long"
-    assert settled(MustWait(NOT_NOW, 0)).told is None
+    assert settled(Untried(aboard=True)).told is None
+
+
+def test_what_was_not_tried_takes_back_that_it_was_aboard_only_where_it_was() -> None:
+    assert settled(Untried(aboard=True)).aboard
+    assert not settled(Untried(aboard=False)).aboard
+    assert not settled(Untried(aboard=False)).counted
 
 
 @pytest.mark.parametrize("error", [MaybeSent("x"), HardlySent("x"), AskAgain("x"), Troubled("x")])

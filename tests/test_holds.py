@@ -86,15 +86,30 @@ def test_a_chat_that_is_not_answered_again_holds_all(holds: Holds) -> None:
     assert holds.remaining() == SILENCE
 
 
-def test_a_platform_that_says_it_is_in_trouble_is_believed_at_once(holds: Holds) -> None:
-    assert holds.unanswered(1, troubled=True)
+def test_a_platform_that_says_it_is_in_trouble_is_asked_at_once_and_believed_the_second_time(
+    holds: Holds,
+) -> None:
+    assert not holds.unanswered(1, troubled=True)
+    assert holds.on_trial
+    holds.answered()
+    assert not holds.on_trial
+    assert holds.unanswered(2, troubled=True)
     assert holds.remaining() == SILENCE
+
+
+def test_one_chat_that_makes_trouble_costs_the_others_a_question_and_no_wait(holds: Holds) -> None:
+    for _ in range(20):
+        assert not holds.unanswered(1, troubled=True)
+        holds.answered()
+        holds.served(2)
+    assert holds.remaining() == 0
 
 
 def test_after_silence_the_platform_is_asked_before_anything_is_sent(
     holds: Holds, clock: Steady
 ) -> None:
-    holds.unanswered(1, troubled=True)
+    assert not holds.unanswered(1)
+    assert holds.unanswered(1)
     assert not holds.on_trial
     clock.now += SILENCE
     assert holds.on_trial
@@ -105,7 +120,6 @@ def test_after_silence_the_platform_is_asked_before_anything_is_sent(
     holds.answered()
     assert not holds.on_trial
     assert holds.remaining() == 0
-    assert not holds.unanswered(1)
 
 
 def test_one_chat_that_is_to_wait_holds_nobody_however_often(holds: Holds) -> None:

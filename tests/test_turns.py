@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.model import Delivery, Destination, Platform, Seq
 from bot.outbox.pace import DISCORD, TELEGRAM, Limits, Pace
-from bot.outbox.turns import MOST_WAITING, Turns
+from bot.outbox.turns import ENOUGH, MOST_WAITING, Turns
 from storage.outbox import Parcel
 
 HOT: Final = 1
@@ -180,11 +180,11 @@ def test_what_has_to_wait_long_is_given_back_with_how_long() -> None:
 def test_there_is_enough_with_parcels_that_may_go_out_or_with_many_that_wait() -> None:
     line = Line()
     assert not line.turns.full
-    line.add(HOT)
+    line.add(*[HOT] * ENOUGH)
     assert line.turns.full
     line.sent_now()
     assert not line.turns.full
-    line.add(*[HOT] * (MOST_WAITING - 1))
+    line.add(*[HOT] * (MOST_WAITING - ENOUGH))
     line.sent_now()
     assert not line.turns.full
     line.add(HOT)

@@ -65,6 +65,11 @@ class Outbox:
         self._expander.look_again()
         self._stir()
 
+    def clock_was_set(self) -> None:
+        """Due times have moved: look at once."""
+        self._expander.forget_turns()
+        self.wake()
+
     async def recover(self) -> None:
         """Take back what an earlier process had claimed; at the start of the only bot."""
         freed = await self._storage.deliveries.release(self._clock())

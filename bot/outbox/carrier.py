@@ -25,7 +25,7 @@ from bot.errors import (
 )
 from bot.model import Clock, Delivery
 from bot.outbox.composer import Composer, Item, Rewrite
-from bot.outbox.consequences import NOT_NOW, believed, expired, put_off, settlement
+from bot.outbox.consequences import Untried, believed, expired, put_off, settlement
 from bot.outbox.holds import SILENCE, STOPPED, Holds
 from bot.outbox.messenger import Messenger, Notice
 from bot.outbox.settler import PAUSE, Settler
@@ -106,7 +106,7 @@ class Carrier:
             composed = await self._composer.compose(parcel, self._clock())
         except StorageError as trouble:  # which says nothing about the message
             log.error("outbox.not_read", problem=str(trouble), retry_in=PAUSE)
-            await self.give_up(parcel, _Untried(NOT_NOW, PAUSE))
+            await self.give_up(parcel, Untried(PAUSE, aboard=False))
             return None
         except Exception as caught:  # noqa: BLE001 - whatever it is, the deliveries are settled
             log.warning("outbox.not_composed", to=str(parcel.destination), problem=repr(caught))
@@ -120,6 +120,10 @@ class Carrier:
         count = self._fitting(parcel, composed.current)
         tried, left = composed.current[:count], [one.delivery for one in composed.current[count:]]
         error, message_id = await self._send(parcel, tried)
+        if isinstance(error, _ReplyWaits):
+            # The reply goes to this chat before anything else does, as soon as it may.
+            await self._settler.settle(outcomes)
+            return replace(parcel, deliveries=tuple(one.delivery for one in composed.current))
         # What has an id has arrived, even where it was the last that could.
         outcomes += self._outcomes(tried, None if message_id else error, message_id)
         if left and error:
@@ -175,7 +179,7 @@ class Carrier:
             if isinstance(caught, asyncio.CancelledError) and is_cancelled():
                 raise
             error = _told_apart(caught)
-            if isinstance(error, _Untried):
+            if isinstance(error, Untried):
                 return error, None
             known = isinstance(error, DeliveryError)
             tell = log.info if known and not isinstance(error, Refused) else log.warning
@@ -190,30 +194,32 @@ class Carrier:
     async def _hand_over(self, parcel: Parcel, items: Sequence[Item]) -> str | None:
         """Give one message to the platform when it may leave; that is written down first."""
         to, chat = parcel.destination, self.pace.chat(parcel.destination)
-        self._check_open()
+        self._check_open(aboard=False)
+        await self._rewrite(parcel, items)
         await self._settler.board([one.delivery for one in items])
-        for rewrite in dict.fromkeys(one.rewrite for one in items if one.rewrite):
-            await self._rewrite(parcel, rewrite)
         await self.pace.turn(chat)
-        self._check_open()
+        self._check_open(aboard=True)
         try:
             async with asyncio.timeout(LONGEST_SEND):
                 return await self._messenger.send(to, [one.notice for one in items])
         except TimeoutError as error:
             raise MaybeSent(f"there was no answer for {LONGEST_SEND:.0f} seconds") from error
 
-    async def _rewrite(self, parcel: Parcel, rewrite: Rewrite) -> None:
-        """Change a message that told of a mistake, once; the reply waits as long as the chat."""
-        what, chat = (parcel.destination_id, rewrite), self.pace.chat(parcel.destination)
-        if what not in self._rewritten:
+    async def _rewrite(self, parcel: Parcel, items: Sequence[Item]) -> None:
+        """Change the messages that told of a mistake; raises where their reply has to wait then."""
+        chat = self.pace.chat(parcel.destination)
+        for rewrite in dict.fromkeys(one.rewrite for one in items if one.rewrite):
+            what = parcel.destination_id, rewrite
+            if what in self._rewritten:
+                continue
             await self.pace.turn(chat)
-            self._check_open()
+            self._check_open(aboard=False)
             await self._edit(parcel, rewrite.message_id, rewrite.notices)
             if len(self._rewritten) >= _REWRITES_KEPT:
                 self._rewritten.clear()
             self._rewritten.add(what)
-        if wait := self.pace.wait(chat):
-            raise _Untried(NOT_NOW, wait)
+            if self.pace.wait(chat):
+                raise _ReplyWaits(aboard=False)
 
     async def _edit(self, parcel: Parcel, message_id: str, notices: Sequence[Notice]) -> None:
         """Change a message that told of a mistake; where it cannot be, the reply must do."""
@@ -229,9 +235,9 @@ class Carrier:
         except TimeoutError as error:
             raise _unchanged(error) from error
 
-    def _check_open(self) -> None:
+    def _check_open(self, *, aboard: bool) -> None:
         if self._stopping or self._holds.remaining():
-            raise _Untried(NOT_NOW, 0)
+            raise Untried(aboard=aboard)
 
     async def _judged(self, parcel: Parcel, error: Exception) -> Exception:
         """What the failure means once it is seen beside those of other times and chats."""
@@ -293,6 +299,10 @@ _TOO_MANY: Final = (
 )
 
 
+class _ReplyWaits(Untried):
+    """A mistake was changed where it stood, and its chat may get the reply only in a moment."""
+
+
 def _unchanged(error: Exception) -> NotSent:
     """The same words again are no harm, and the reply to them has not been sent."""
     return NotSent(f"the earlier message was perhaps not changed: {error}")
@@ -307,10 +317,6 @@ def is_cancelled() -> bool:
     """Whether this task is to end; a library may raise `CancelledError` by itself."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-class _Untried(MustWait):
-    """Nothing was sent, for a reason that has nothing to do with the chat."""
 
 
 def _words(error: Exception) -> str:

@@ -79,12 +79,24 @@ def settlement(
         maybe_sent=maybe and state is DeliveryState.PENDING,
         counted=counted or state is not DeliveryState.PENDING,
         bundle=bundle if maybe else None,
-        told=_told(now, reason, due) if reason != NOT_NOW else None,
+        told=None if isinstance(error, Untried) else _told(now, reason, due),
+        aboard=not isinstance(error, Untried) or error.aboard,
     )
 
 
 NOT_NOW: Final = "nothing is sent just now"
 """Why something is put back that was not tried at all."""
+
+
+class Untried(MustWait):
+    """Nothing was sent, for a reason that has nothing to do with the chat.
+
+    `aboard` says whether it was written down already that it was about to be.
+    """
+
+    def __init__(self, seconds: float = 0.0, *, aboard: bool) -> None:
+        super().__init__(NOT_NOW, seconds)
+        self.aboard = aboard
 
 
 def _told(now: dt.datetime, reason: str, due: dt.datetime | None) -> str:

@@ -40,6 +40,8 @@ class _Group:
     seqs: list[Seq]
     turns: dict[Platform, dt.datetime] = field(default_factory=dict)
     fresh: bool = True
+    held: bool = False
+    """Whether an earlier update of the same show has to be expanded first."""
 
 
 class Expander:
@@ -67,6 +69,11 @@ class Expander:
         """There may be new jobs."""
         self._news = True
 
+    def forget_turns(self) -> None:
+        """The clock was set: when the next deliveries are due is to be found out again."""
+        for group in self._groups:
+            group.turns.clear()
+
     async def expand(self, platform: Platform, stopping: Callable[[], bool]) -> None:
         """Expand the open jobs in turn while little is due on a platform, new ones first."""
         first = AT_ONCE
@@ -92,13 +99,14 @@ class Expander:
 
     def _next(self, platform: Platform, due: int, first: int) -> _Group | None:
         """Whose turn it is; nobody's where enough is due, or will be as fast as it can be sent."""
-        new = next((group for group in self._groups if group.fresh), None)
+        free = [group for group in self._groups if not group.held]
+        new = next((group for group in free if group.fresh), None)
         if new and first > 0:
             return new
         if due >= LOW_WATER:
             return None
         soon = self._clock() + AHEAD
-        ready = (one for one in self._groups if not due or one.turns.get(platform, soon) <= soon)
+        ready = (one for one in free if not due or one.turns.get(platform, soon) <= soon)
         return next(ready, None)
 
     async def _expand(self, group: _Group, dry: Platform | None) -> int:
@@ -107,6 +115,9 @@ class Expander:
         chunk = max(1, CHUNK // len(group.seqs))
         done = await self._storage.fanouts.expand_together(group.seqs, chunk, turns)
         group.fresh, group.seqs = False, list(done.open)
+        for other in self._groups if not done.held else ():
+            other.held = False
+        group.held = done.held
         for platform, rate in self._rates.items():
             group.turns[platform] = turns[platform] + dt.timedelta(seconds=done.passed / rate)
         self._groups.remove(group)

@@ -22,6 +22,7 @@ LONGEST_FLOOD: Final = 60.0
 """Seconds after which everybody is tried again, however long one chat has to wait."""
 
 SILENT_CHATS: Final = 5
+TROUBLED_CHATS: Final = 2
 SILENCE: Final = 20.0
 """So many chats in a row without an answer: the platform is away, and is tried again later.
 
@@ -71,7 +72,6 @@ class Holds:
     def answered(self) -> None:
         """It answered what was asked: messages may go out."""
         self._tripped = False
-        self._silent.clear()
 
     def flooded(self, chat_id: int, seconds: float) -> bool:
         """A chat was asked to wait; true when everybody has to, and for how long is bounded."""
@@ -87,12 +87,13 @@ class Holds:
     def unanswered(self, chat_id: int, *, troubled: bool = False) -> bool:
         """No answer came, or one that says so; true when the platform is away, and all wait.
 
-        That is when it is `troubled` by its own word, or several chats in a row were not answered,
-        or one again.
+        That is when several chats in a row were not answered, or one again; fewer where it is
+        `troubled` by its own word. At the first such word it is asked before anything else is sent.
         """
         again = chat_id in self._silent
         self._silent.add(chat_id)
-        if len(self._silent) < SILENT_CHATS and not again and not troubled:
+        self._tripped = self._tripped or troubled
+        if len(self._silent) < (TROUBLED_CHATS if troubled else SILENT_CHATS) and not again:
             return False
         self._tripped = True
         self._hold(SILENCE)

@@ -261,8 +261,14 @@ class Lane:
         if self._refilling is None and not self._turns.full:
             self._refilling = asyncio.create_task(self._refill())
 
+    async def _make_room(self) -> None:
+        """Put back what must wait for long, so that it keeps out nothing else."""
+        for parcel, wait in self._turns.late(LATE, self._steady()):
+            await self._put_back([parcel], wait)
+
     async def _refilled(self) -> bool:
         """Whether more was claimed; what came after an earlier look is looked for again."""
+        await self._make_room()
         if await self._refill_ended():
             return True
         self._refill_beside()
@@ -278,8 +284,6 @@ class Lane:
 
     async def _refill(self) -> bool:
         """Expand and claim; false when nothing is due."""
-        for parcel, wait in self._turns.late(LATE, self._steady()):
-            await self._put_back([parcel], wait)
         await self._expander.expand(self._platform, lambda: self._stopping)
         claimed = await self._deliveries.claim(
             self._clock(), LEASE, CLAIM, self._busy, self._platform

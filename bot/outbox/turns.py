@@ -11,6 +11,9 @@ from storage.outbox import Parcel
 ENOUGH: Final = 100
 """Parcels that nothing keeps back; with so many, no more are claimed."""
 
+MOST_OF_A_CHAT: Final = 20
+"""Parcels of one chat that wait here; what is more would keep out those of others."""
+
 MOST_WAITING: Final = 400
 """Parcels for chats that may not get more yet; with so many, no more are claimed."""
 
@@ -36,8 +39,11 @@ class Turns:
     @property
     def full(self) -> bool:
         """Whether there is enough: parcels that nothing keeps back, or many that wait."""
-        waiting = sum(map(len, self._waiting.values()))
-        return len(self._fresh) >= ENOUGH or waiting >= MOST_WAITING
+        return len(self._fresh) >= ENOUGH or self._many_wait
+
+    @property
+    def _many_wait(self) -> bool:
+        return sum(map(len, self._waiting.values())) >= MOST_WAITING
 
     def add(self, parcels: Iterable[Parcel]) -> None:
         """Take parcels that were claimed."""
@@ -85,6 +91,9 @@ class Turns:
         for until, chat in [one for one in self._due if one[0] > now + beyond]:
             if chat not in self._serving:
                 taken += [(parcel, until - now) for parcel in self._waiting.pop(chat, ())]
+        for waiting in self._waiting.values():
+            while len(waiting) > MOST_OF_A_CHAT:
+                taken.append((waiting.pop(), beyond))
         self._due = [one for one in self._due if one[1] in self._waiting]
         heapq.heapify(self._due)
         return taken

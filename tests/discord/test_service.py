@@ -16,7 +16,7 @@ from bot.errors import AskAgain, DestinationLost, MustWait, PlatformStopped, Ref
 from bot.message import Message
 from bot.model import Destination, Platform, Seq, ShowId, Subscription
 from bot.outbox.messenger import Notice
-from bot.outbox.pace import DISCORD, MARGIN, UNLIMITED
+from bot.outbox.pace import DISCORD, MARGIN, UNLIMITED, WIDENED
 from bot.platforms.discord import wire as wire_module
 from bot.platforms.discord.access import Access
 from bot.platforms.discord.errors import CODES, Banned, DirectStopped
@@ -527,7 +527,7 @@ class TestPacing:
         await bot.send(news)
         assert bot.messenger.pace.wait(news.id) == 0
 
-    @pytest.mark.parametrize(("scope", "margin"), [("user", 2 * MARGIN), ("shared", MARGIN)])
+    @pytest.mark.parametrize(("scope", "margin"), [("user", MARGIN + WIDENED), ("shared", MARGIN)])
     async def test_being_refused_keeps_more_distance_unless_others_share_the_limit(
         self, bot: Bot, discord: FakeDiscord, news: Channel, scope: str, margin: float
     ) -> None:

@@ -252,7 +252,7 @@ def check_every_command(discord: FakeDiscord, person: Person, place: Channel) ->
 def test_help_lists_every_command(discord: FakeDiscord) -> None:
     server = fans(discord)
     said = plain(discord.ask(server.bob, server.channel, "help"))
-    assert len(COMMANDS) == 8
+    assert len(COMMANDS) == 9
     for command in COMMANDS.values():
         assert f"{command.usage} – {command.help}" in said
 

@@ -1098,7 +1098,7 @@ def test_the_readers_of_a_channel_do_not_use_up_each_others_presses(
 
 def test_each_kind_of_chat_is_offered_its_commands(telegram: FakeTelegram) -> None:
     everything = {"subscribe", "unsubscribe", "subscriptions", "status", "upcoming", "latest",
-                  "help", "privacy"}  # fmt: skip
+                  "why", "help", "privacy"}  # fmt: skip
     telegram.wait_for_request("setMyCommands", 4)
     assert set(telegram.commands()) == everything
     assert set(telegram.commands("all_private_chats")) == everything | {"start", "channel"}

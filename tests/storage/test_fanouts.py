@@ -253,7 +253,7 @@ async def test_what_is_expanded_together_comes_to_the_same_chat(filled: Storage)
     await poll(filled)
     # The denser one has come to the third chat; the other one goes no further.
     step = await filled.fanouts.expand_together([renewed, trailer], 3)
-    assert step == (3, (renewed, trailer))
+    assert step == (3, (renewed, trailer), False)
     assert await chats_told(filled, trailer) == [1, 2, 3]
     assert await chats_told(filled, renewed) == [3]
     assert [job.mark for job in await filled.fanouts.standing()] == [3, 3]
@@ -278,8 +278,8 @@ async def test_jobs_that_are_done_or_unknown_are_passed_over(filled: Storage) ->
     seq = await publish(filled, a_trailer())
     await poll(filled)
     unknown = type(seq)(99)
-    assert await filled.fanouts.expand_together([done, seq, unknown], 3) == (3, (seq,))
-    assert await filled.fanouts.expand_together([], 3) == (0, ())
+    assert await filled.fanouts.expand_together([done, seq, unknown], 3) == (3, (seq,), False)
+    assert await filled.fanouts.expand_together([], 3) == (0, (), False)
 
 
 async def test_what_is_expanded_is_due_when_its_platform_is_and_else_when_the_job_is(

@@ -14,7 +14,7 @@ from bot.message.alerts import News, alert, amended
 from bot.model import Destination, Platform, Seq, Update
 from bot.outbox.carrier import IN_FLIGHT
 from bot.outbox.messenger import Notice
-from bot.outbox.pace import MARGIN, TELEGRAM, TELEGRAM_PAID, UNLIMITED, Pace
+from bot.outbox.pace import MARGIN, TELEGRAM, TELEGRAM_PAID, UNLIMITED, WIDENED, Pace
 from bot.platforms.seals import Seals
 from bot.platforms.telegram.messenger import TelegramMessenger
 from bot.platforms.telegram.people import Asker
@@ -148,11 +148,11 @@ async def test_being_asked_to_wait_keeps_more_distance(
     telegram.flood(3)
     with pytest.raises(MustWait):
         await messenger.send(at(ann), [told_of(an_update("renewed"))])
-    assert pace.margin == 2 * MARGIN
+    assert pace.margin == MARGIN + WIDENED
     telegram.fail(EDIT, status=429, parameters={"retry_after": 3})
     with pytest.raises(MustWait):
         await messenger.edit(at(ann), "1", [told_of(an_update("renewed"))])
-    assert pace.margin == 4 * MARGIN
+    assert pace.margin == MARGIN + WIDENED  # as both were on their way together
 
 
 @pytest.mark.parametrize("paid", [True, False])
@@ -237,7 +237,7 @@ async def test_an_answer_that_is_one_too_many_keeps_more_distance(
 ) -> None:
     telegram.flood(3)
     await answering.say(Message("Hello"))
-    assert pace.margin == 2 * MARGIN
+    assert pace.margin == MARGIN + WIDENED
     telegram.fail(EDIT, status=429, parameters={"retry_after": 3})
     await answering.change(1, Message("Hello"))
-    assert pace.margin == 4 * MARGIN
+    assert pace.margin == MARGIN + WIDENED  # as both were on their way together
