@@ -442,11 +442,13 @@ async def test_a_telegram_in_trouble_is_left_alone_and_asked_something_harmless_
     monkeypatch.setattr("bot.outbox.Holds", lambda _: Holds(lambda: steady))
     await world.fans(40)
     telegram.fail(status=502, description="Bad Gateway")
+    telegram.fail("getMe", status=502, description="Bad Gateway")
     await world.publish(an_update("renewed"))
     engine = world.new_engine()
     async with engine.delivering():
         await engine.finish()
         tries, asked = len(world.tries()), len(telegram.calls("getMe"))
+        assert asked >= 1
         assert 1 <= tries <= 2 * IN_FLIGHT
         world.clock.pass_by(seconds=SILENCE)
         steady = SILENCE - 1
